@@ -1,0 +1,3 @@
+"""il: imitation-learning experiments one can run anywhere, trust and compare."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,95 @@
+"""What every environment backend offers: n slots that step in lockstep and never reset themselves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+View = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """The facts about an environment that policies, experts and algorithms need."""
+
+    id: str
+    """Name for messages and records, usually the gymnasium id."""
+    obs_shape: tuple[int, ...]
+    """Shape of one observation of the learner."""
+    expert_obs_shape: tuple[int, ...]
+    """Shape of one observation of the expert; equal to `obs_shape` unless an `expert_view` is set."""
+    discrete: bool
+    """True for a finite action set."""
+    act_dim: int
+    """Numbers in a continuous action, or how many discrete actions there are."""
+    low: np.ndarray | None
+    """Lower action bounds, float32 [act_dim]; None when discrete."""
+    high: np.ndarray | None
+    """Upper action bounds, float32 [act_dim]; None when discrete."""
+    horizon: int
+    """Steps after which an episode is truncated."""
+    snapshots: bool = False
+    """Whether `snapshot` and `restore` work."""
+
+    @property
+    def act_shape(self) -> tuple[int, ...]:
+        """Shape of one action: () when discrete."""
+        return () if self.discrete else (self.act_dim,)
+
+    @property
+    def act_dtype(self) -> type:
+        """Numpy type of actions: int64 when discrete, else float32."""
+        return np.int64 if self.discrete else np.float32
+
+
+class SlotError(Exception):
+    """A backend failed in one slot; the cause is chained."""
+
+    def __init__(self, slot: int, cause: BaseException):
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.slot = slot
+
+
+class VectorEnv(ABC):
+    """n slots, each an independent episode; the only place where actions are clipped to the space.
+
+    `obs` and `expert_obs` are float32 [n, …], always those of the current state: after an episode's last
+    step they are still its true final observation. Slots change only when named in `ids`.
+    """
+
+    n: int
+    spec: EnvSpec
+    obs: np.ndarray
+    expert_obs: np.ndarray
+
+    @abstractmethod
+    def reset(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
+        """Start a new episode in each named slot, seeded like ``gymnasium.Env.reset(seed=…)``."""
+
+    @abstractmethod
+    def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Advance the named slots by one step.
+
+        Args:
+            actions: [len(ids), act_dim] float32, or [len(ids)] int64; clipped to the space here.
+            ids: slots to step, int [m], ascending and unique.
+
+        Returns:
+            reward float64 [m], terminated bool [m], truncated bool [m]; both flags may be true at once.
+
+        Raises:
+            SlotError: when one slot's environment raises.
+        """
+
+    def snapshot(self, ids: np.ndarray) -> Any:
+        """Return the complete simulator state of the named slots, where `spec.snapshots`."""
+        raise NotImplementedError(f"{self.spec.id} on this backend has no snapshots")
+
+    def restore(self, ids: np.ndarray, state: Any) -> None:
+        """Put a state from `snapshot` into the named slots; what follows equals the original."""
+        raise NotImplementedError(f"{self.spec.id} on this backend has no snapshots")
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing
+        """Free what the simulator holds."""
