@@ -26,6 +26,9 @@ class Step:
     """One lockstep of m live slots, as `play` reports it."""
 
     index: np.ndarray
+    """Which episode each row belongs to."""
+    seed: np.ndarray
+    """That episode's reset seed."""
     t: np.ndarray
     obs: np.ndarray
     expert_obs: np.ndarray | None
@@ -103,7 +106,7 @@ def play(
         if stop_at is not None:
             ended = ended | (now + 1 >= stop_at)
         on_step(
-            Step(index[ids], now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after), view
+            Step(index[ids], seeds[ids], now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after), view
         )
         t[ids] += 1
         if ended.any():

@@ -1,9 +1,11 @@
-"""Playing episodes and recording them.
+"""Recording what was played.
 
 A round's data is the shortest prefix of whole episodes 0, 1, 2, … that reaches the requested steps. An
 episode's seeds come from its index alone, so the data do not depend on the number of slots.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -146,6 +148,7 @@ def collect(
     seed: int,
     round: int,
     limit: int | None = None,
+    clock: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext(),
     progress: Callable[[int], None] | None = None,
 ) -> Rollout:
     """Play and record one round's data, and let the expert label it.
@@ -157,6 +160,7 @@ def collect(
         seed: the run's seed; with `round` it fixes every episode.
         round: number of the round.
         limit: record no more rows than this (a budget); the last episode is then cut.
+        clock: counts the seconds of the parts ``collect`` and ``label``.
         progress: hears the number of steps played so far.
 
     Returns:
@@ -174,20 +178,22 @@ def collect(
         assert request.steps is not None, "a request names steps or episodes"
         return max(0, -(-(request.steps - steps) // horizon))
 
-    play(
-        env,
-        request.actor,
-        lambda k: episode_of(seed, Purpose.COLLECT, round, k, env.spec.horizon),
-        wanted,
-        recorder.after,
-        request.stop_at,
-        recorder.before if recorder.labels_now else None,
-    )
-    rollout = recorder.rollout(seed, round)
+    with clock("collect"):
+        play(
+            env,
+            request.actor,
+            lambda k: episode_of(seed, Purpose.COLLECT, round, k, env.spec.horizon),
+            wanted,
+            recorder.after,
+            request.stop_at,
+            recorder.before if recorder.labels_now else None,
+        )
+        rollout = recorder.rollout()
     if limit is not None:
         rollout = rollout.head(limit)
-    if not recorder.labels_now:
-        label(rollout, expert, request.label)
+    with clock("label"):
+        if not recorder.labels_now:
+            label(rollout, expert, request.label)
     return rollout
 
 
@@ -215,4 +221,68 @@ class _Recorder:
         self.rows: list[tuple[np.ndarray | None, ...]] = []
         self.ends: list[tuple[np.ndarray, ...]] = []
         self.expert_steps = self.steps = 0
-        self.returns: dict[int, float] = {}
+        self.labels = np.empty(0)
+
+    def before(self, view: View) -> None:
+        """Ask a planner now, while the simulator is still in the state to be labelled."""
+        assert self.expert is not None
+        self.labels = self.expert.act(view.expert_obs, view.env.snapshot(view.ids))
+
+    def after(self, step: Step, view: View) -> None:
+        """Record one lockstep."""
+        self.steps += len(step.t)
+        self.expert_steps += int((step.who == EXPERT).sum())
+        labels = np.where(_like(step.who == EXPERT, step.act), step.act, self.labels) if self.labels_now else None
+        cut = step.ended & ~step.terminated & ~step.truncated
+        self.rows.append(
+            (
+                step.index, step.t, step.obs, step.act, step.reward, step.terminated, step.truncated, cut,
+                step.who, step.expert_obs, labels,
+            )
+        )  # fmt: skip
+        if step.ended.any():
+            over = step.ended
+            self.ends.append((step.index[over], step.t[over] + 1, step.seed[over], step.final_obs[over]))
+        if self.progress is not None:
+            self.progress(self.steps)
+
+    def rollout(self) -> Rollout:
+        """Sort what was recorded by episode and step, and keep the rows that were asked for."""
+        index, t, obs, act, reward, terminated, truncated, cut, who, expert_obs, labels = (
+            None if column[0] is None else np.concatenate(column) for column in zip(*self.rows, strict=True)
+        )
+        self.rows.clear()
+        order = np.lexsort((t, index))
+        ended, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))
+        by_index = np.argsort(ended)
+        returns = np.bincount(index[order], weights=reward[order], minlength=len(ended))
+        if self.request.rows != slice(None):
+            kept = np.zeros(self.spec.horizon, bool)
+            kept[self.request.rows] = True
+            order = order[kept[t[order]]]
+        act = act[order].astype(self.spec.act_dtype, copy=False)
+        labelled = np.full(len(order), self.labels_now)
+        return Rollout(
+            obs=obs[order],
+            act=act,
+            label=np.zeros_like(act) if labels is None else labels[order].astype(self.spec.act_dtype),
+            labelled=labelled,
+            reward=reward[order],
+            terminated=terminated[order],
+            truncated=truncated[order],
+            cut=cut[order],
+            who=who[order],
+            episode=index[order],
+            t=t[order],
+            seed=seeds[by_index],
+            final_obs=final_obs[by_index],
+            returns=returns,
+            lengths=lengths[by_index],
+            expert_steps=self.expert_steps,
+            expert_obs=None if expert_obs is None else expert_obs[order],
+        )
+
+
+def _like(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Reshape a mask over rows so that it broadcasts against `values`."""
+    return mask.reshape(-1, *[1] * (values.ndim - 1))

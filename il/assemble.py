@@ -1,0 +1,174 @@
+"""From a configuration to a trainer that is ready to run. Everything is checked before a directory appears."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from il.actors import ExpertActor, RandomActor
+from il.algos.base import Setup
+from il.config import RESUME_MAY_CHANGE, build, check, device, plain
+from il.envs.base import VectorEnv
+from il.errors import ConfigError
+from il.evaluate import Scores, evaluate
+from il.experts.base import Expert
+from il.fit import Progress
+from il.loggers.base import RunInfo
+from il.loggers.console import ConsoleLogger
+from il.loggers.group import LoggerGroup
+from il.policies.base import Policy
+from il.randomness import Purpose
+from il.run_dir import RoundProgress, RunDir, config_hash
+from il.trainer import Baselines, Trainer
+
+
+class Imitation:
+    """The target of conf/trainer/imitation.yaml.
+
+    Args:
+        cfg: the whole configuration.
+        expert_tolerance: refuse an expert whose measured return is below this share of the recorded one.
+    """
+
+    def __init__(self, cfg: DictConfig, expert_tolerance: float):
+        self.cfg = resumed(cfg)
+        self.expert_tolerance = expert_tolerance
+        check(self.cfg)
+
+    def run(self) -> float:
+        """Assemble, train, return the objective."""
+        torch.set_num_threads(self.cfg.threads)
+        return self.assemble().train()
+
+    def assemble(self) -> Trainer:
+        """Build every part, measure the expert, then open the run directory."""
+        cfg, config = self.cfg, plain(self.cfg)
+        where = device(cfg.device)
+        progress = _Later()
+        env: VectorEnv = build(cfg.env, "env")
+        expert: Expert = build(cfg.expert, "expert")(spec=env.spec)
+        make_policy = build(cfg.policy, "policy")
+
+        def new_policy(generator: np.random.Generator) -> Policy:
+            policy: Policy = make_policy(spec=env.spec, generator=generator).to(where)
+            return policy.flatten()
+
+        algo = build(cfg.algo, "algo")(Setup(env.spec, expert, new_policy, cfg.seed, progress))
+        loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
+        loggers.check()
+        path = run_directory(cfg)
+        baselines = measure(env, expert, cfg, self.expert_tolerance)
+        run = RunDir(path, config, _overrides())
+        progress.target = RoundProgress(run)
+        progress.target.watch = loggers.progress
+        trainer = Trainer(
+            env, expert, algo, progress.target, run, _info(run, cfg, config, algo.rounds), loggers, cfg.seed,
+            cfg.eval, cfg.test, cfg.budget, baselines,
+        )  # fmt: skip
+        trainer.info = replace(trainer.info, total_rounds=trainer.total_rounds)
+        return trainer
+
+
+class _Later(Progress):
+    """Stands for the run's progress until the run directory may exist."""
+
+    target: RoundProgress
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        return self.target.load(name)
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self.target.save(name, arrays)
+
+    def report(self, done: int, total: int, what: str) -> None:
+        self.target.report(done, total, what)
+
+
+def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -> Baselines:
+    """Score the expert and a random policy on eval's episodes.
+
+    Raises:
+        ConfigError: when the expert is not what its record says, or no better than chance.
+    """
+    random = evaluate(env, RandomActor(env.spec), cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
+    demonstrations = expert.demonstrations()
+    if not expert.queryable:
+        assert demonstrations is not None, "an expert that cannot be asked brings demonstrations"
+        return Baselines(Scores(demonstrations.returns, demonstrations.lengths), random)
+    scores = evaluate(env, ExpertActor(expert), cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
+    measured, chance = float(scores.returns.mean()), float(random.returns.mean())
+    recorded, source = expert.provenance.return_mean, expert.provenance.source
+    if recorded is not None and measured < chance + tolerance * (recorded - chance):
+        raise ConfigError(f"{source} is recorded with a return of {recorded:.0f} but measures {measured:.0f} on {env.spec.id} "
+                          f"(random: {chance:.0f}): is it for another environment? trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
+    if measured <= chance and tolerance > 0:
+        raise ConfigError(f"{source} measures {measured:.0f} on {env.spec.id}, a random policy {chance:.0f}: "
+                          "it is no expert here; trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
+    return Baselines(scores, random)
+
+
+def resumed(cfg: DictConfig) -> DictConfig:
+    """Return the configuration to run: the stored one where ``resume`` names a run.
+
+    Raises:
+        ConfigError: when there is no run, or the command line changes what may not change.
+    """
+    if cfg.resume is None:
+        return cfg
+    path = Path(cfg.resume)
+    if not (path / "run.json").exists():
+        raise ConfigError(f"resume={cfg.resume}: there is no run.json; give the directory of a run")
+    given = {o.lstrip("+~").split("=")[0].split(".")[0] for o in _overrides()}
+    if forbidden := sorted(given - set(RESUME_MAY_CHANGE)):
+        raise ConfigError(f"resume={cfg.resume} takes its configuration from there; {forbidden[0]} may not change "
+                          f"(only {', '.join(RESUME_MAY_CHANGE[:3])}): leave it out, or start a new run")  # fmt: skip
+    stored = OmegaConf.create(yaml.safe_load((path / "config.yaml").read_text()))
+    assert isinstance(stored, DictConfig)
+    for key in given | {"resume"}:
+        stored[key] = cfg[key]
+    return stored
+
+
+def run_directory(cfg: DictConfig) -> Path:
+    """Return where the run goes; creates nothing.
+
+    Raises:
+        ConfigError: when a sweep's jobs would share one directory.
+    """
+    if cfg.resume is not None:
+        return Path(cfg.resume)
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is not None and hydra.mode == RunMode.MULTIRUN:
+        if cfg.out is not None:
+            raise ConfigError(f"out={cfg.out} names one directory, but each job of a sweep has its own: use hydra.sweep.dir=")
+        return Path(hydra.sweep.dir) / hydra.sweep.subdir
+    if cfg.out is not None:
+        return Path(cfg.outputs) / cfg.out
+    choices = hydra.runtime.choices if hydra is not None else {"env": "env", "algo": "algo"}
+    return Path(cfg.outputs) / choices["env"] / choices["algo"] / os.environ.get("IL_STAMP", "run")
+
+
+def _overrides() -> list[str]:
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _info(run: RunDir, cfg: DictConfig, config: dict[str, Any], rounds: int) -> RunInfo:
+    """Return names that are equal for runs that differ in their seed only."""
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    env, algo = choices.get("env", cfg.env.get("id", "env")), choices.get("algo", "algo")
+    varied = [o for o in _overrides() if o.split("=")[0] not in {"seed", "env", "algo", *RESUME_MAY_CHANGE}]
+    without_seed = {k: v for k, v in config.items() if k != "seed"}
+    group = f"{env}-{algo}" + (f"-{config_hash(without_seed)[:6]}" if varied else "")
+    run.update(name=f"{group}-s{cfg.seed}", group=group)
+    return RunInfo(
+        dir=run.path, id=run.info["wandb_id"], name=f"{group}-s{cfg.seed}"[:128], group=group[:128], job_type="train",
+        config=config, tags=[t[:64] for t in (algo, env)], resumed=run.info["attempts"] > 1, total_rounds=rounds,
+    )  # fmt: skip
+

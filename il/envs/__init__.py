@@ -1,0 +1,57 @@
+"""Environments: one interface over several backends."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from il.envs.base import VectorEnv, View
+from il.errors import ConfigError
+
+
+def make(
+    id: str,
+    n_envs: int,
+    kwargs: dict[str, Any],
+    horizon: int | None,
+    backend: Literal["auto", "gymnasium", "batched"],
+    num_threads: int,
+    expert_view: list[int] | str | None,
+) -> VectorEnv:
+    """Make n slots of an environment.
+
+    Args:
+        id: gymnasium id.
+        n_envs: number of slots.
+        kwargs: the environment's own keyword arguments.
+        horizon: time limit in steps; None takes the registered one.
+        backend: ``gymnasium`` steps one environment after the other.
+        num_threads: threads that step one run's slots; 0 takes all cores.
+        expert_view: what the expert sees of an observation: [start, stop] of a slice, or the dotted path of a
+            function from [m, …] to [m, …]; None shows it everything.
+
+    Raises:
+        ConfigError: when the environment cannot be made as asked.
+    """
+    if n_envs < 1:
+        raise ConfigError(f"env.n_envs={n_envs}: at least one slot is needed")
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"env.horizon={horizon}: an episode has at least one step")
+    from il.envs.gym import GymVectorEnv
+
+    return GymVectorEnv(id, n_envs, kwargs, horizon, _view(expert_view))
+
+
+def _view(what: list[int] | str | None) -> View | None:
+    """Turn the knob `expert_view` into a function."""
+    if what is None:
+        return None
+    if isinstance(what, str):
+        from il.config import locate
+
+        found: Callable[[np.ndarray], np.ndarray] = locate(what, "env.expert_view")
+        return found
+    if len(what) != 2:
+        raise ConfigError(f"env.expert_view={what}: give [start, stop] or the dotted path of a function")
+    start, stop = what
+    return lambda obs: obs[..., start:stop]

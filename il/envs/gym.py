@@ -1,0 +1,117 @@
+"""Any gymnasium environment as slots: exact for all, fast for none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from il.envs.base import EnvSpec, SlotError, VectorEnv, View
+from il.errors import ConfigError
+
+
+class GymVectorEnv(VectorEnv):
+    """One gymnasium environment per slot, made when the slot is first used.
+
+    Args:
+        id: gymnasium id; wrappers registered under it are kept.
+        n: number of slots.
+        kwargs: passed to ``gymnasium.make``.
+        horizon: time limit in steps; None takes the registered one.
+        expert_view: maps learner observations [m, …] to the expert's.
+
+    Raises:
+        ConfigError: unknown id, missing simulator, no time limit, or spaces that are neither Box nor Discrete.
+    """
+
+    def __init__(self, id: str, n: int, kwargs: dict[str, Any], horizon: int | None, expert_view: View | None):
+        self.id, self.n, self.kwargs, self.horizon = id, n, kwargs, horizon
+        self._view = expert_view
+        self._envs: list[gymnasium.Env[Any, Any] | None] = [None] * n
+        first = self._envs[0] = self._make()
+        self.spec = read_spec(first, id, expert_view)
+        self._discrete_start = int(getattr(first.action_space, "start", 0))
+        self.obs = np.zeros((n, *self.spec.obs_shape), np.float32)
+        self.expert_obs = self.obs if expert_view is None else np.zeros((n, *self.spec.expert_obs_shape), np.float32)
+
+    def _make(self) -> "gymnasium.Env[Any, Any]":
+        try:
+            return gymnasium.make(self.id, max_episode_steps=self.horizon, disable_env_checker=True, **self.kwargs)
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise ConfigError(f"env {self.id} needs a simulator that is not installed: {error}") from error
+        except gymnasium.error.Error as error:
+            raise ConfigError(f"env.id={self.id}: {error}") from error
+        except TypeError as error:
+            raise ConfigError(f"env.kwargs={self.kwargs} do not fit {self.id}: {error}") from error
+
+    def reset(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
+        """See `VectorEnv.reset`."""
+        for i, seed in zip(ids, seeds, strict=True):
+            env = self._envs[i]
+            if env is None:
+                env = self._envs[i] = self._make()
+            try:
+                self.obs[i] = env.reset(seed=int(seed))[0]
+            except Exception as error:
+                raise SlotError(int(i), error) from error
+        self._look(ids)
+
+    def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `VectorEnv.step`."""
+        m = len(ids)
+        reward, terminated, truncated = np.empty(m), np.empty(m, bool), np.empty(m, bool)
+        if self.spec.discrete:
+            chosen: Any = (np.asarray(actions) + self._discrete_start).tolist()
+        else:
+            chosen = np.clip(actions, self.spec.low, self.spec.high)
+        for k, i in enumerate(ids):
+            env = self._envs[i]
+            assert env is not None, "reset comes first"
+            try:
+                self.obs[i], reward[k], terminated[k], truncated[k], _ = env.step(chosen[k])
+            except Exception as error:
+                raise SlotError(int(i), error) from error
+        self._look(ids)
+        return reward, terminated, truncated
+
+    def _look(self, ids: np.ndarray) -> None:
+        if self._view is not None:
+            self.expert_obs[ids] = self._view(self.obs[ids])
+
+    def close(self) -> None:
+        """Close every environment that was made."""
+        for env in self._envs:
+            if env is not None:
+                env.close()
+
+
+def read_spec(env: "gymnasium.Env[Any, Any]", id: str, expert_view: View | None) -> EnvSpec:
+    """Return the facts about a gymnasium environment.
+
+    Raises:
+        ConfigError: for spaces or time limits that a run cannot use.
+    """
+    obs_space, act_space = env.observation_space, env.action_space
+    if isinstance(obs_space, spaces.Discrete) or not isinstance(obs_space, spaces.Box):
+        raise ConfigError(
+            f"env {id} observes {obs_space}; only Box observations are supported: wrap it, e.g. with FlattenObservation"
+        )
+    horizon = env.spec.max_episode_steps if env.spec is not None else None
+    if horizon is None:
+        raise ConfigError(f"env {id} has no time limit; set env.horizon to the number of steps of an episode")
+    discrete = isinstance(act_space, spaces.Discrete)
+    if not discrete and not (isinstance(act_space, spaces.Box) and len(act_space.shape) == 1):
+        raise ConfigError(f"env {id} takes {act_space}; only Discrete and flat Box actions are supported")
+    shape = obs_space.shape
+    expert_shape = shape if expert_view is None else expert_view(np.zeros((1, *shape), np.float32)).shape[1:]
+    return EnvSpec(
+        id=id,
+        obs_shape=shape,
+        expert_obs_shape=expert_shape,
+        discrete=discrete,
+        act_dim=int(act_space.n) if isinstance(act_space, spaces.Discrete) else int(act_space.shape[0]),
+        low=None if discrete else act_space.low.astype(np.float32),
+        high=None if discrete else act_space.high.astype(np.float32),
+        horizon=int(horizon),
+    )

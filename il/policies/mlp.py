@@ -1,0 +1,109 @@
+"""The network under every head: an MLP that torch trains and numpy runs, on the same memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from il.errors import ConfigError, nearest
+
+
+class Tanh(torch.autograd.Function):
+    """tanh by numpy on the CPU (several times faster than torch's there), by torch elsewhere; twice differentiable."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Return tanh(x)."""
+        y = torch.from_numpy(np.tanh(x.numpy())) if x.device.type == "cpu" else torch.tanh(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        """Return the gradient, itself differentiable."""
+        (y,) = ctx.saved_tensors
+        return grads[0] * (1 - y * y)
+
+
+def _tanh(x: Tensor) -> Tensor:
+    out: Tensor = Tanh.apply(x)
+    return out
+
+
+def _relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0, out=x)
+
+
+def _numpy_tanh(x: np.ndarray) -> np.ndarray:
+    return np.tanh(x, out=x)
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[np.ndarray], np.ndarray]]] = {
+    "tanh": (_tanh, _numpy_tanh),
+    "relu": (torch.relu, _relu),
+}
+"""By name: the torch function and its numpy twin, which works in place."""
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them.
+
+    Args:
+        inputs: size of a flattened input row.
+        outputs: size of an output row.
+        depth: number of hidden layers; 0 is a linear map.
+        width: units in each hidden layer.
+        activation: ``tanh`` or ``relu``.
+        generator: draws the weights, uniform in ±1/sqrt(fan-in) as torch's own layers are.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, depth: int, width: int, activation: str, generator: np.random.Generator
+    ):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError(
+                f"policy.activation={activation}{nearest(activation, ACTIVATIONS)}: one of {', '.join(ACTIVATIONS)}"
+            )
+        if depth < 0 or width < 1:
+            raise ConfigError(f"policy.depth={depth}, policy.width={width}: depth is 0 or more, width 1 or more")
+        self.activation = activation
+        sizes = [inputs, *[width] * depth, outputs]
+        layers = []
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+            layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+            bound = 1 / np.sqrt(fan_in)
+            for p in (layer.weight, layer.bias):
+                draws = generator.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)
+                p.data.copy_(torch.from_numpy(draws))
+            layers.append(layer)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, …] to [B, outputs]."""
+        act = ACTIVATIONS[self.activation][0]
+        x = x.reshape(x.shape[0], -1)
+        for layer in self.layers[:-1]:
+            x = act(layer(x))
+        out: Tensor = self.layers[-1](x)
+        return out
+
+    def views(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return (weight [in, out], bias [out]) of each layer as numpy views of the live parameters."""
+        return [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in self.layers]
+
+
+def run_layers(x: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]], activation: str) -> np.ndarray:
+    """Run an MLP given as numpy layers: float32 [B, …] to [B, out]."""
+    act = ACTIVATIONS[activation][1]
+    x = x.reshape(len(x), -1)
+    for weight, bias in layers[:-1]:
+        x = x @ weight
+        x += bias
+        x = act(x)
+    weight, bias = layers[-1]
+    x = x @ weight
+    x += bias
+    return x

@@ -1,0 +1,306 @@
+"""A run is a directory: identity, record, checkpoints, status. Everything in it is written so that a kill at any
+moment leaves the last complete state."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import yaml
+
+from il.config import RESUME_MAY_CHANGE
+from il.errors import ConfigError
+from il.fit import Progress
+from il.preempt import Preempted, requested
+from il.state import load_tree, save_tree, sync
+
+OURS = {"config.yaml", "overrides.yaml", ".lock", "multirun.yaml", "wandb", ".submitit"}
+"""What may lie in a directory in which no run has started."""
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """Return a digest of what identifies a run's results."""
+    kept = {k: v for k, v in config.items() if k not in RESUME_MAY_CHANGE}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's content atomically."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+class RunDir:
+    """One run's directory.
+
+    Args:
+        path: created if absent.
+        config: the resolved configuration.
+        overrides: the command line's.
+
+    Raises:
+        ConfigError: when it holds something else, a run of another configuration, or a run that is going on now,
+            or cannot be written.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], overrides: list[str]):
+        self.path = path.absolute()
+        self.info = self._claim(config)
+        fresh = not self.info
+        if fresh:
+            write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+            write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
+            unique = uuid.uuid4().hex[:10]
+            self.info = {"id": unique, "wandb_id": unique, "start": time.time(), "attempts": 0}
+        self.finished = self.info.get("status") == "ok" and (self.path / "summary.json").exists()
+        if self.finished:
+            return
+        if not fresh and self.info["versions"] != versions():
+            print("warning: the run was started with other versions; it goes on, but not bit for bit", file=sys.stderr)
+        self.update(
+            status="running", attempts=self.info["attempts"] + 1, config_hash=config_hash(config), error=None, end=None,
+            command=sys.argv, host=socket.gethostname(), versions=versions(), git=self._git(), cpu=cpu(),
+            slurm={k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k.endswith(("_ID", "_COUNT"))},
+        )  # fmt: skip
+
+    def _claim(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Lock the directory and return the run.json of the run to go on with, or nothing."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held as long as the run
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be written ({error.strerror}): choose another with out= or outputs=") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{self.path} belongs to a run that is going on now; wait for it, or use another out=") from None
+        except OSError:
+            pass  # a file system without locks
+        if not (self.path / "run.json").exists():
+            strange = sorted(p.name for p in self.path.iterdir() if p.name not in OURS and ".partial" not in p.name)
+            if strange:
+                raise ConfigError(f"{self.path} holds no run, but {strange[0]}: choose another with out=")
+            return {}
+        info: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+        if info["config_hash"] != config_hash(config):
+            differing = ", ".join(_differences(yaml.safe_load((self.path / "config.yaml").read_text()), config))
+            raise ConfigError(f"{self.path} holds a run of another configuration ({differing}): "
+                              "use another out=, or resume= to go on with the stored one")  # fmt: skip
+        return info
+
+    def update(self, **values: Any) -> None:
+        """Change run.json."""
+        self.info.update(values)
+        write_text(self.path / "run.json", json.dumps(self.info, indent=1, default=str))
+
+    def _git(self) -> dict[str, Any]:
+        sha, diff = git_state()
+        if diff:
+            (self.path / "uncommitted.diff").write_text(diff)
+        return {"sha": sha, "dirty": bool(diff)}
+
+    # -- record -----------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> Path:
+        """The record: one JSON object a round."""
+        return self.path / "metrics.jsonl"
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Append a round to the record, and make sure it is on the disk."""
+        with open(self.metrics, "a") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the record."""
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
+
+    def summarise(self, values: dict[str, Any]) -> None:
+        """Write the final figures."""
+        write_text(self.path / "summary.json", json.dumps(values, indent=1))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the final figures."""
+        out: dict[str, Any] = json.loads((self.path / "summary.json").read_text())
+        return out
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    def checkpoint(self, n: int, state: dict[str, Any]) -> None:
+        """Store the state after round n; the previous checkpoint stays until this one is complete."""
+        folder = self.path / "checkpoints"
+        partial, final = folder / ".partial", folder / f"round_{n:04d}"
+        for leftover in (partial, final):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir(parents=True)
+        offset = self.metrics.stat().st_size if self.metrics.exists() else 0
+        save_tree({**state, "metrics_bytes": offset}, partial, self.path)
+        os.replace(partial, final)
+        sync(folder)
+        write_text(folder / "latest", final.name)
+        for other in folder.iterdir():
+            if other.is_dir() and other != final:
+                shutil.rmtree(other)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last complete state, with the record cut back to it; None when there is none."""
+        latest = self.path / "checkpoints" / "latest"
+        state: dict[str, Any] | None = None
+        if latest.exists():
+            state = load_tree(self.path / "checkpoints" / latest.read_text(), self.path)
+        if self.metrics.exists():
+            os.truncate(self.metrics, state["metrics_bytes"] if state else 0)
+        return state
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    def finish(self, error: BaseException | None) -> str:
+        """Write the status that an exception, or none, stands for; return it."""
+        if isinstance(error, Preempted):
+            status = "preempted"
+        else:
+            status = "ok" if error is None else "failed"
+        last = None
+        if status == "failed":
+            assert error is not None
+            (self.path / "traceback.txt").write_text("".join(traceback.format_exception(error)))
+            last = traceback.format_exception_only(error)[-1].strip()
+        self.update(status=status, end=time.time(), error=last)
+        self._lock.close()
+        return status
+
+
+class RoundProgress(Progress):
+    """Keeps a round that is not finished: its rollout and, after every block, the fit's state.
+
+    Args:
+        run: where; files go below checkpoints/, beside the complete rounds.
+    """
+
+    def __init__(self, run: RunDir):
+        self.run = run
+        self.round = 0
+        self.rollout: dict[str, np.ndarray] | None = None
+        self.watch: Any = None
+
+    def begin(self, n: int) -> None:
+        """Start round n."""
+        self.round, self.rollout = n, None
+
+    @property
+    def _folder(self) -> Path:
+        return self.run.path / "checkpoints" / f"unfinished_{self.round:04d}"
+
+    def stored_rollout(self) -> dict[str, np.ndarray] | None:
+        """Return this round's rollout, if it was stored before a stop."""
+        return _read(self._folder / "rollout.npz")
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """See `Progress.load`."""
+        return _read(self._folder / f"fit-{name}.npz")
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """See `Progress.save`.
+
+        Raises:
+            Preempted: when the run was asked to stop.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        rollout = self._folder / "rollout.npz"
+        if not rollout.exists() and self.rollout is not None:
+            _write(rollout, self.rollout)
+        _write(self._folder / f"fit-{name}.npz", arrays)
+        if requested():
+            raise Preempted
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Pass on to whoever watches."""
+        if self.watch is not None:
+            self.watch(done, total, what)
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    file: IO[bytes]
+    with open(partial, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return up to three differing keys as ``key: old → new``."""
+    flat_old, flat_new = _flat(old), _flat(new)
+    keys = [k for k in {**flat_old, **flat_new} if k.split(".")[0] not in RESUME_MAY_CHANGE]
+    found = [f"{k}: {flat_old.get(k)} there, {flat_new.get(k)} here" for k in keys if flat_old.get(k) != flat_new.get(k)]
+    return found[:3] + (["…"] if len(found) > 3 else [])
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions that decide whether a run can go on bit for bit."""
+    out = {"python": sys.version.split()[0]}
+    for name in ("torch", "numpy", "gymnasium", "mujoco", "hydra-core"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = "absent"
+    return out
+
+
+@cache
+def cpu() -> str:
+    """Return the processor's name; results are bit-equal only on the same type."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown"
+
+
+@cache
+def git_state() -> tuple[str | None, str]:
+    """Return the commit of this project's code and its uncommitted changes, as far as git can say."""
+    root = Path(__file__).parent.parent
+
+    def git(*args: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    sha = git("rev-parse", "HEAD")
+    return (sha.strip() if sha else None), (git("diff", "HEAD") or "") if sha else ""

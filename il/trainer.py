@@ -1,0 +1,254 @@
+"""The loop: plan, collect, learn, evaluate, record, checkpoint. It knows no algorithm, expert or logger by name."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from il.actors import Actor, ExpertActor, RandomActor
+from il.algos.base import Algorithm
+from il.config import Budget, Eval, Test
+from il.envs.base import VectorEnv
+from il.evaluate import Scores, evaluate, normalized
+from il.experts.base import Expert
+from il.loggers.base import Logger, RunInfo
+from il.preempt import Preempted, listening, requested
+from il.randomness import Purpose
+from il.rollout import Rollout, collect
+from il.run_dir import RoundProgress, RunDir
+
+
+class Clock:
+    """Seconds spent on each part of a round."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Count what happens inside for `part`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+
+    def metrics(self) -> dict[str, float]:
+        """Return ``time/…`` of every part and in total."""
+        return {f"time/{k}": v for k, v in self.seconds.items()} | {"time/total": time.perf_counter() - self._start}
+
+
+@dataclass
+class Counters:
+    """What has been spent so far."""
+
+    env_steps: int = 0
+    expert_labels: int = 0
+    expert_steps: int = 0
+
+    def add(self, rollout: Rollout) -> None:
+        """Count a round's data."""
+        self.env_steps += rollout.env_steps
+        self.expert_labels += rollout.expert_labels
+        self.expert_steps += rollout.expert_steps
+
+
+@dataclass
+class Baselines:
+    """What a run's scores are read against, on the same episodes."""
+
+    expert: Scores
+    random: Scores
+
+
+@dataclass
+class Trainer:
+    """One run.
+
+    Args:
+        env, expert, algo: the parts.
+        progress: what the algorithm hands to `fit`; tells of unfinished rounds.
+        run: the directory.
+        info: what loggers are told.
+        logger: where the record is shown.
+        seed: the run's seed.
+        eval, test, budget: as in the configuration.
+        baselines: expert and random policy on eval's episodes.
+    """
+
+    env: VectorEnv
+    expert: Expert
+    algo: Algorithm
+    progress: RoundProgress
+    run: RunDir
+    info: RunInfo
+    logger: Logger
+    seed: int
+    eval: Eval
+    test: Test
+    budget: Budget
+    baselines: Baselines
+    counters: Counters = field(default_factory=Counters)
+    round: int = 0
+    best_score: float = -np.inf
+    best_round: int = -1
+
+    def train(self) -> float:
+        """Run what is left of the run; return the objective, the best policy's score on eval's episodes.
+
+        Raises:
+            Preempted: after a checkpoint, when asked to stop.
+            Exception: whatever a part raises, once it stands in the run directory.
+        """
+        if self.run.finished:
+            self.logger.start(self.info)
+            self.logger.summary(self.run.summary())
+            self.logger.finish("ok")
+            return float(self.run.summary()["objective"])
+        error: BaseException | None = None
+        with listening():
+            try:
+                self._restore()
+                self.logger.start(self.info)
+                while not self._spent():
+                    self._play_round()
+                    if requested() and not self._spent():
+                        raise Preempted
+                summary = self._summarise()
+                self.logger.summary(summary)
+                return float(summary["objective"])
+            except BaseException as caught:
+                error = caught
+                raise
+            finally:
+                status = self.run.finish(error)
+                self.logger.finish(status)
+
+    def _play_round(self) -> None:
+        """Plan, collect, learn, evaluate, record, checkpoint."""
+        n, clock = self.round, Clock()
+        self.progress.begin(n)
+        rollout = self._collect(n, clock)
+        self.counters.add(rollout)
+        with clock("fit"):
+            learned = self.algo.learn(n, rollout)
+        scores: dict[str, float | None] = {}
+        if (n + 1) % self.eval.every == 0 or n + 1 >= self.total_rounds:
+            with clock("eval"):
+                scores = self._evaluate(n)
+        spent = {"round": n, **vars(self.counters)}
+        row = {**spent, **_collected(rollout), **learned, **scores, **clock.metrics()}
+        row["rate/env_steps_per_s"] = rollout.env_steps / max(clock.seconds.get("collect", 0.0), 1e-9)
+        self.run.record(row)
+        self.logger.log(row)
+        self.round = n + 1
+        self.run.checkpoint(n, self._state())
+
+    def _collect(self, n: int, clock: Clock) -> Rollout:
+        stored = self.progress.stored_rollout()
+        if stored is not None:
+            return Rollout.from_arrays(stored)
+        request = self.algo.plan(n)
+        if isinstance(request, Rollout):
+            rollout = request if (left := self._left()) is None else request.head(left)
+        else:
+            total = request.steps or (request.episodes or 1) * self.env.spec.horizon
+            rollout = collect(
+                self.env, request, self.expert, self.seed, n, self._left(), clock,
+                lambda steps: self.progress.report(min(steps, total), total, "collect"),
+            )  # fmt: skip
+        self.progress.rollout = rollout.arrays()
+        return rollout
+
+    @property
+    def total_rounds(self) -> int:
+        """Rounds to play if no other budget ends the run before."""
+        return min(self.algo.rounds, self.budget.rounds or self.algo.rounds)
+
+    def _left(self) -> int | None:
+        """Return how many rows the budgets still allow, None without limit."""
+        pairs = (
+            (self.budget.labels, self.counters.expert_labels),
+            (self.budget.env_steps, self.counters.env_steps),
+        )
+        left = [limit - used for limit, used in pairs if limit is not None]
+        return min(left) if left else None
+
+    def _spent(self) -> bool:
+        left = self._left()
+        return self.round >= self.total_rounds or (left is not None and left <= 0)
+
+    def _score(self, actor: Actor) -> Scores:
+        return evaluate(self.env, actor, self.eval.episodes, self.eval.seed, Purpose.EVAL)
+
+    def _evaluate(self, n: int) -> dict[str, float | None]:
+        """Score the outputs, keep the best, return the metrics."""
+        expert, random = (float(s.returns.mean()) for s in (self.baselines.expert, self.baselines.random))
+        out: dict[str, float | None] = {}
+        for name, actor in self.algo.outputs(sample=False).items():
+            if name == "best":
+                continue
+            prefix = "eval" if name == "last" else f"eval_{name}"
+            scores = self._score(actor)
+            mean = float(scores.returns.mean())
+            out |= scores.metrics(prefix)
+            out[f"{prefix}/normalized"] = normalized(mean, random, expert)
+            if name == "last" and mean > self.best_score:
+                self.best_score, self.best_round = mean, n
+                self.algo.keep_best(n)
+        if self.eval.stochastic:
+            out |= self._score(self.algo.outputs(sample=True)["last"]).metrics("eval_stochastic")
+        return out | {"expert/return_mean": expert, "random/return_mean": random}
+
+    def _summarise(self) -> dict[str, Any]:
+        """Score everything on the test episodes and write the final figures."""
+        actors: dict[str, Actor] = {**self.algo.outputs(sample=False), "random": RandomActor(self.env.spec)}
+        if self.expert.queryable:
+            actors["expert"] = ExpertActor(self.expert)
+        scores = {}
+        for name, actor in actors.items():
+            self.progress.report(len(scores), len(actors), "test")
+            scores[name] = evaluate(self.env, actor, self.test.episodes, self.test.seed, Purpose.TEST)
+        scores.setdefault("expert", self.baselines.expert)
+        random, expert = (float(scores[k].returns.mean()) for k in ("random", "expert"))
+        out: dict[str, Any] = {"objective": self.best_score, "best_round": self.best_round, **vars(self.counters)}
+        for name, score in scores.items():
+            out |= score.metrics(f"test/{name}")
+            out[f"test/{name}/normalized"] = normalized(float(score.returns.mean()), random, expert)
+            out[f"test/{name}/returns"] = score.returns.tolist()
+        self.run.summarise(out)
+        return out
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "round": self.round,
+            "counters": vars(self.counters),
+            "best": [self.best_score, self.best_round],
+            "algo": self.algo.state_dict(),
+        }
+
+    def _restore(self) -> None:
+        state = self.run.load()
+        if state is not None:
+            self.round = state["round"]
+            self.counters = Counters(**state["counters"])
+            self.best_score, self.best_round = state["best"]
+            self.algo.load_state_dict(state["algo"])
+
+
+def _collected(rollout: Rollout) -> dict[str, float]:
+    """Return the figures of a round's data; episodes that were cut do not count as returns."""
+    whole = np.ones(len(rollout.returns), bool)
+    whole[rollout.episode[rollout.cut]] = False
+    returns = rollout.returns[whole]
+    steps = rollout.env_steps
+    out = {"collect/expert_share": rollout.expert_steps / steps, "collect/length_mean": float(rollout.lengths.mean())}
+    if len(returns):
+        out |= {f"collect/return_{k}": float(getattr(returns, k)()) for k in ("mean", "min", "max")}
+    if len(returns) > 1:
+        out["collect/return_std"] = float(returns.std(ddof=1))
+    return out
