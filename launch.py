@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from il.command_line import check_groups, help_text, one_line, overrides_first
 from il.config import build, register
-from il.errors import ConfigError
+from il.errors import ConfigError, EpisodeError
 
 register()
 
@@ -50,6 +50,9 @@ def launch(argv: list[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         print(f"error: {one_line(error, ROOT, arguments)}", file=sys.stderr)
         return 2
+    except EpisodeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

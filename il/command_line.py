@@ -95,6 +95,9 @@ def one_line(error: Exception, root: Path, argv: Sequence[str]) -> str:
         causes.append(cause)
         cause = cause.__cause__
     text = "\n".join(str(c) for c in causes)
+    needed = re.search(r"Missing mandatory value: ([\w.]+)", text)
+    if needed is not None:
+        return f"{needed.group(1)} has no default: give {needed.group(1)}=…"
     missing = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')", text)
     if missing is None:
         return " ".join(str(error).split())

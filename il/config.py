@@ -1,6 +1,7 @@
 """The run's configuration: its schema, and turning parts of it into objects."""
 
 import importlib
+import inspect
 import pkgutil
 from dataclasses import dataclass, fields
 from typing import Any
@@ -125,7 +126,11 @@ def build(node: Any, knob: str, **known: Any) -> Any:
     target = node.get("_target_")
     if target is None:
         raise ConfigError(f"{knob} has no _target_: choose one with {knob}=NAME")
-    locate(target, f"{knob}._target_")
+    taken = inspect.signature(locate(target, f"{knob}._target_")).parameters
+    for key in node:
+        if not str(key).startswith("_") and key not in taken:
+            valid = [k for k in node if k in taken]
+            raise ConfigError(f"{knob}.{key}: {target} has no such knob{nearest(str(key), valid)}; it has {', '.join(valid)}")
     try:
         return instantiate(node, _convert_="all", **known)
     except InstantiationException as error:
@@ -133,7 +138,7 @@ def build(node: Any, knob: str, **known: Any) -> Any:
         if isinstance(cause, ConfigError):
             raise cause from None
         if isinstance(cause, TypeError) and "argument" in str(cause):
-            raise ConfigError(f"{knob}: {str(cause).split('.')[-1]} (target {target})") from cause
+            raise ConfigError(f"{knob}: {cause}") from cause
         if cause is not None:
             raise cause from error
         raise

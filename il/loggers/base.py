@@ -34,6 +34,13 @@ class RunInfo:
 class Logger:
     """A view of a run. Its methods must not raise into the trainer; `LoggerGroup` makes sure of it."""
 
+    def check(self) -> None:
+        """Look, before anything starts or is written, whether the configuration can be met.
+
+        Raises:
+            ConfigError: when it insists on something that cannot be had: a missing package, a refused key.
+        """
+
     def start(self, run: RunInfo) -> None:
         """Open the log of one run, or go on with it."""
 

@@ -43,6 +43,7 @@ def _numpy_tanh(x: np.ndarray) -> np.ndarray:
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[np.ndarray], np.ndarray]]] = {
     "tanh": (_tanh, _numpy_tanh),
     "relu": (torch.relu, _relu),
+    "leaky_relu": (nn.functional.leaky_relu, lambda x: np.maximum(x, np.float32(0.01) * x, out=x)),
 }
 """By name: the torch function and its numpy twin, which works in place."""
 
@@ -55,7 +56,7 @@ class MLP(nn.Module):
         outputs: size of an output row.
         depth: number of hidden layers; 0 is a linear map.
         width: units in each hidden layer.
-        activation: ``tanh`` or ``relu``.
+        activation: ``tanh``, ``relu`` or ``leaky_relu``.
         generator: draws the weights, uniform in ±1/sqrt(fan-in) as torch's own layers are.
     """
 
