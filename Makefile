@@ -9,26 +9,25 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test check format bench results setup clean
-.DELETE_ON_ERROR:
+.PHONY: demo test check format bench results setup
 
 demo: $(VENV)/.core
 	$(BIN)/python launch.py algo=dagger env=ant $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -38,23 +37,23 @@ results: $(VENV)/.dev
 
 setup: $(VENV)/.dev
 
-clean:
-	rm -rf $(VENV)
-
 $(VENV)/.core: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install --quiet --constraint constraints.txt --editable .
-	touch $@
+	@echo 'Installing il into $(VENV), about a minute'
+	@$(INSTALL) --quiet --constraint constraints.txt --editable .
+	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $(VENV)/.core $@
+	@echo 'Installing il, its extras and the development tools into $(VENV), one to two minutes'
+	@$(INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(VENV)/.core $@
 
-# The first of these that works: a wheel that pip finds on this machine, the CPU build where there is no CUDA;
-# otherwise the next step takes whatever PyPI has for this platform.
+# PyTorch from the first place that has it: wheels on this machine, the index of CPU builds where there is no NVIDIA
+# driver, PyPI (whose Linux builds bring CUDA along). What it needs comes with the steps above.
 $(VENV)/.torch: constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --no-deps --no-index $(TORCH) 2>/dev/null \
-	|| command -v nvidia-smi >/dev/null \
-	|| $(PIP) install --no-deps --timeout 10 --retries 1 --index-url $(TORCH_INDEX) $(TORCH) \
-	|| echo 'No CPU build of PyTorch at $(TORCH_INDEX): taking the default one.'
-	touch $@
+	@test -n '$(PYTHON)' || { echo 'No python3.11 found: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	|| { echo '$(PYTHON) is not Python 3.11 to 3.13: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --quiet --no-deps --no-index $(TORCH) 2>/dev/null \
+	|| $(INSTALL) --no-deps $(if $(shell command -v nvidia-smi),,--retries 2 --extra-index-url $(TORCH_INDEX)) $(TORCH)
+	@touch $@
