@@ -188,7 +188,7 @@ class Combination(Actor):
         if (choice == first).all():
             return self.actors[first].act(view, t)
         spec = view.env.spec
-        actions = np.empty((len(choice), *spec.act_shape), spec.act_dtype)
+        actions: np.ndarray = np.empty((len(choice), *spec.act_shape), spec.act_dtype)
         who = np.empty(len(choice), np.int64)
         for k in np.unique(choice):
             mine = choice == k

@@ -106,8 +106,10 @@ def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -
     measured, chance = float(scores.returns.mean()), float(random.returns.mean())
     recorded, source = expert.provenance.return_mean, expert.provenance.source
     if recorded is not None and measured < chance + tolerance * (recorded - chance):
-        raise ConfigError(f"{source} is recorded with a return of {recorded:.0f} but measures {measured:.0f} on {env.spec.id} "
-                          f"(random: {chance:.0f}): is it for another environment? trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
+        raise ConfigError(
+            f"{source} is recorded with a return of {recorded:.0f} but measures {measured:.0f} on {env.spec.id} "
+            f"(random: {chance:.0f}): is it for another environment? trainer.expert_tolerance=0 runs it anyway"
+        )
     if measured <= chance and tolerance > 0:
         raise ConfigError(f"{source} measures {measured:.0f} on {env.spec.id}, a random policy {chance:.0f}: "
                           "it is no expert here; trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
@@ -147,7 +149,9 @@ def run_directory(cfg: DictConfig) -> Path:
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     if hydra is not None and hydra.mode == RunMode.MULTIRUN:
         if cfg.out is not None:
-            raise ConfigError(f"out={cfg.out} names one directory, but each job of a sweep has its own: use hydra.sweep.dir=")
+            raise ConfigError(
+                f"out={cfg.out} names one directory, but each job of a sweep has its own: use hydra.sweep.dir="
+            )
         return Path(hydra.sweep.dir) / hydra.sweep.subdir
     if cfg.out is not None:
         return Path(cfg.outputs) / cfg.out
@@ -171,4 +175,3 @@ def _info(run: RunDir, cfg: DictConfig, config: dict[str, Any], rounds: int) -> 
         dir=run.path, id=run.info["wandb_id"], name=f"{group}-s{cfg.seed}"[:128], group=group[:128], job_type="train",
         config=config, tags=[t[:64] for t in (algo, env)], resumed=run.info["attempts"] > 1, total_rounds=rounds,
     )  # fmt: skip
-

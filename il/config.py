@@ -130,7 +130,9 @@ def build(node: Any, knob: str, **known: Any) -> Any:
     for key in node:
         if not str(key).startswith("_") and key not in taken:
             valid = [k for k in node if k in taken]
-            raise ConfigError(f"{knob}.{key}: {target} has no such knob{nearest(str(key), valid)}; it has {', '.join(valid)}")
+            raise ConfigError(
+                f"{knob}.{key}: {target} has no such knob{nearest(str(key), valid)}; it has {', '.join(valid)}"
+            )
     try:
         return instantiate(node, _convert_="all", **known)
     except InstantiationException as error:

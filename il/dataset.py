@@ -21,14 +21,18 @@ class Dataset:
         self.max_rows = max_rows
         self.size = 0
         self.chunks: list[Once] = []
-        self._columns = {k: np.empty((capacity, *shape), dtype) for k, (shape, dtype) in columns.items()}
+        self._columns: dict[str, np.ndarray] = {
+            k: np.empty((capacity, *shape), dtype) for k, (shape, dtype) in columns.items()
+        }
         self._protected = np.zeros(capacity, bool)
 
     def __len__(self) -> int:
         return self.size
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._columns
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._columns)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a column's rows, a view [N, …]."""

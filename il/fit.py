@@ -126,7 +126,7 @@ def _block(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objectiv
     """Take one gradient step per line of `rows`; return the mean loss."""
     device = policy.flat.device
     obs, label = data["obs"], data["label"]
-    weight = data["weight"] if "weight" in data else None
+    weight = data["weight"] if "weight" in data.names else None
     policy.flat_grad.zero_()
     total = torch.zeros((), device=device)
     for line in rows:

@@ -106,7 +106,8 @@ def play(
         if stop_at is not None:
             ended = ended | (now + 1 >= stop_at)
         on_step(
-            Step(index[ids], seeds[ids], now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after), view
+            Step(index[ids], seeds[ids], now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after),
+            view,
         )
         t[ids] += 1
         if ended.any():

@@ -7,7 +7,7 @@ episode's seeds come from its index alone, so the data do not depend on the numb
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -109,7 +109,9 @@ class Rollout:
         if rows >= len(self):
             return self
         episodes = int(self.episode[rows - 1]) + 1
-        per_row = {f: getattr(self, f)[:rows].copy() for f in _ROW_COLUMNS if getattr(self, f) is not None}
+        per_row: dict[str, Any] = {
+            f: getattr(self, f)[:rows].copy() for f in _ROW_COLUMNS if getattr(self, f) is not None
+        }
         last = episodes - 1
         final_obs = self.final_obs[:episodes].copy()
         final_obs[last] = self.next_obs(np.array([rows - 1]))[0]
@@ -129,13 +131,14 @@ class Rollout:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything as named arrays, for storing."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: np.asarray(v) for k, v in values.items() if v is not None}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Rollout":
         """Undo `arrays`."""
-        return cls(**{**arrays, "expert_steps": int(arrays["expert_steps"])})
+        columns: dict[str, Any] = {**arrays, "expert_steps": int(arrays["expert_steps"])}
+        return cls(**columns)
 
 
 _ROW_COLUMNS = "obs act label labelled reward terminated truncated cut who episode t expert_obs".split()
@@ -213,12 +216,10 @@ def label(rollout: Rollout, expert: Expert | None, which: Label) -> None:
 class _Recorder:
     """Turns locksteps into columns."""
 
-    def __init__(
-        self, env: VectorEnv, request: Collect, expert: Expert | None, progress: Callable[[int], None] | None
-    ):
+    def __init__(self, env: VectorEnv, request: Collect, expert: Expert | None, progress: Callable[[int], None] | None):
         self.spec, self.request, self.expert, self.progress = env.spec, request, expert, progress
         self.labels_now = expert is not None and expert.needs_snapshot and request.label == "all"
-        self.rows: list[tuple[np.ndarray | None, ...]] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.ends: list[tuple[np.ndarray, ...]] = []
         self.expert_steps = self.steps = 0
         self.labels = np.empty(0)
@@ -248,9 +249,10 @@ class _Recorder:
 
     def rollout(self) -> Rollout:
         """Sort what was recorded by episode and step, and keep the rows that were asked for."""
-        index, t, obs, act, reward, terminated, truncated, cut, who, expert_obs, labels = (
+        columns: list[Any] = [
             None if column[0] is None else np.concatenate(column) for column in zip(*self.rows, strict=True)
-        )
+        ]
+        index, t, obs, act, reward, terminated, truncated, cut, who, expert_obs, labels = columns
         self.rows.clear()
         order = np.lexsort((t, index))
         ended, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))

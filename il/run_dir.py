@@ -1,5 +1,7 @@
-"""A run is a directory: identity, record, checkpoints, status. Everything in it is written so that a kill at any
-moment leaves the last complete state."""
+"""A run is a directory: identity, record, checkpoints, status.
+
+Everything in it is written so that a kill at any moment leaves the last complete state.
+"""
 
 import fcntl
 import hashlib
@@ -23,6 +25,7 @@ import yaml
 from il.config import RESUME_MAY_CHANGE
 from il.errors import ConfigError
 from il.fit import Progress
+from il.loggers.base import Status
 from il.preempt import Preempted, requested
 from il.state import load_tree, save_tree, sync
 
@@ -85,11 +88,15 @@ class RunDir:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held as long as the run
         except OSError as error:
-            raise ConfigError(f"{self.path} cannot be written ({error.strerror}): choose another with out= or outputs=") from None
+            raise ConfigError(
+                f"{self.path} cannot be written ({error.strerror}): choose another with out= or outputs="
+            ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"{self.path} belongs to a run that is going on now; wait for it, or use another out=") from None
+            raise ConfigError(
+                f"{self.path} belongs to a run that is going on now; wait for it, or use another out="
+            ) from None
         except OSError:
             pass  # a file system without locks
         if not (self.path / "run.json").exists():
@@ -172,12 +179,11 @@ class RunDir:
 
     # -- the end ----------------------------------------------------------------------------------------------
 
-    def finish(self, error: BaseException | None) -> str:
+    def finish(self, error: BaseException | None) -> Status:
         """Write the status that an exception, or none, stands for; return it."""
+        status: Status = "ok" if error is None else "failed"
         if isinstance(error, Preempted):
             status = "preempted"
-        else:
-            status = "ok" if error is None else "failed"
         last = None
         if status == "failed":
             assert error is not None
@@ -258,7 +264,9 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Return up to three differing keys as ``key: old → new``."""
     flat_old, flat_new = _flat(old), _flat(new)
     keys = [k for k in {**flat_old, **flat_new} if k.split(".")[0] not in RESUME_MAY_CHANGE]
-    found = [f"{k}: {flat_old.get(k)} there, {flat_new.get(k)} here" for k in keys if flat_old.get(k) != flat_new.get(k)]
+    found = [
+        f"{k}: {flat_old.get(k)} there, {flat_new.get(k)} here" for k in keys if flat_old.get(k) != flat_new.get(k)
+    ]
     return found[:3] + (["…"] if len(found) > 3 else [])
 
 

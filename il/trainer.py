@@ -209,7 +209,7 @@ class Trainer:
         actors: dict[str, Actor] = {**self.algo.outputs(sample=False), "random": RandomActor(self.env.spec)}
         if self.expert.queryable:
             actors["expert"] = ExpertActor(self.expert)
-        scores = {}
+        scores: dict[str, Scores] = {}
         for name, actor in actors.items():
             self.progress.report(len(scores), len(actors), "test")
             scores[name] = evaluate(self.env, actor, self.test.episodes, self.test.seed, Purpose.TEST)

@@ -58,7 +58,13 @@ class DAgger(Algorithm):
         if isinstance(beta, list) and beta and beta[0] != 1:
             raise ConfigError(f"algo.beta={beta}: the first value is round 0's and must be 1 (the expert drives)")
         self.beta = schedule(beta, rounds, "algo.beta")
-        self.steps, self.first_steps, self.per, self.fresh, self.sample = steps, first_steps or steps, per, fresh, sample
+        self.steps, self.first_steps, self.per, self.fresh, self.sample = (
+            steps,
+            first_steps or steps,
+            per,
+            fresh,
+            sample,
+        )
         self.policy = setup.new_policy(generator(setup.seed, Purpose.INIT, 0))
         self.adam = Adam(self.policy)
         self.best = self.policy.clone()

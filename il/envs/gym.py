@@ -100,8 +100,8 @@ def read_spec(env: "gymnasium.Env[Any, Any]", id: str, expert_view: View | None)
     horizon = env.spec.max_episode_steps if env.spec is not None else None
     if horizon is None:
         raise ConfigError(f"env {id} has no time limit; set env.horizon to the number of steps of an episode")
-    discrete = isinstance(act_space, spaces.Discrete)
-    if not discrete and not (isinstance(act_space, spaces.Box) and len(act_space.shape) == 1):
+    box = act_space if isinstance(act_space, spaces.Box) and len(act_space.shape) == 1 else None
+    if box is None and not isinstance(act_space, spaces.Discrete):
         raise ConfigError(f"env {id} takes {act_space}; only Discrete and flat Box actions are supported")
     shape = obs_space.shape
     expert_shape = shape if expert_view is None else expert_view(np.zeros((1, *shape), np.float32)).shape[1:]
@@ -109,9 +109,9 @@ def read_spec(env: "gymnasium.Env[Any, Any]", id: str, expert_view: View | None)
         id=id,
         obs_shape=shape,
         expert_obs_shape=expert_shape,
-        discrete=discrete,
-        act_dim=int(act_space.n) if isinstance(act_space, spaces.Discrete) else int(act_space.shape[0]),
-        low=None if discrete else act_space.low.astype(np.float32),
-        high=None if discrete else act_space.high.astype(np.float32),
+        discrete=box is None,
+        act_dim=int(act_space.n) if isinstance(act_space, spaces.Discrete) else int(np.prod(act_space.shape or ())),
+        low=None if box is None else box.low.astype(np.float32),
+        high=None if box is None else box.high.astype(np.float32),
         horizon=int(horizon),
     )

@@ -30,7 +30,11 @@ class CallableExpert(Expert):
         self._dtype = spec.act_dtype
         returns = (card or {}).get("returns", {})
         self.provenance = Provenance(
-            f"the function {path}", (card or {}).get("env_id"), returns.get("mean"), returns.get("std"), extra=card or {}
+            f"the function {path}",
+            (card or {}).get("env_id"),
+            returns.get("mean"),
+            returns.get("std"),
+            extra=card or {},
         )
         shape = np.shape(self.act(np.zeros((2, *spec.expert_obs_shape), np.float32)))
         if shape != (2, *spec.act_shape):

@@ -45,7 +45,9 @@ class CS285Expert(Expert):
             mean, square = (np.asarray(norm[k], float).reshape(-1) for k in ("mean_1_D", "meansq_1_D"))
             self.activation = {"tanh": "tanh", "lrelu": "leaky_relu"}[content["nonlin_type"]]
         except (KeyError, TypeError, IndexError) as error:
-            raise ConfigError(f"expert.path={path} is no expert of the course: {type(error).__name__} {error}") from None
+            raise ConfigError(
+                f"expert.path={path} is no expert of the course: {type(error).__name__} {error}"
+            ) from None
         self._layers = [(np.asarray(p["W"], np.float32), np.asarray(p["b"], np.float32).reshape(-1)) for p in pairs]
         std = np.sqrt(np.maximum(square - mean**2, 0))
         size = int(np.prod(spec.expert_obs_shape))
@@ -54,7 +56,11 @@ class CS285Expert(Expert):
             self._layers[0] = (self._layers[0][0][:size], self._layers[0][1])
         require_sizes(spec, len(mean), self._layers[-1][0].shape[1], source)
         self._mean, self._std = mean.astype(np.float32), (std + 1e-6).astype(np.float32)
-        self._start = None if demonstrations is None else DemosExpert(demonstrations, None, None, None, spec=spec).demonstrations()
+        self._start = (
+            None
+            if demonstrations is None
+            else DemosExpert(demonstrations, None, None, None, spec=spec).demonstrations()
+        )
         self.provenance = Provenance(source, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
     def act(self, obs: np.ndarray, snapshot: Any = None) -> np.ndarray:

@@ -112,7 +112,9 @@ def table(rows: list[dict[str, Any]], summary: dict[str, Any]) -> list[str]:
         entry(shown, labels, *(summary.get(f"test/{name}/{k}") for k in ("return_mean", "return_median", "normalized")))
     widths = [max(len(line[i]) for line in lines) for i in range(5)]
     text = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     ]
     rule = "-" * len(text[0])

@@ -74,7 +74,7 @@ class LoggerGroup(Logger):
             return
         try:
             getattr(logger, method)(*args)
-        except Exception as error:  # noqa: BLE001 - whatever a view of the run does, the run goes on
+        except Exception as error:
             self._note(logger, method, error)
 
     def _note(self, logger: Logger, method: str, error: Exception) -> None:

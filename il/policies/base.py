@@ -77,6 +77,9 @@ class Policy(nn.Module):
         self.fit = FitSettings(**fit)
         self.normalize = normalize
         self.net = MLP(int(np.prod(spec.obs_shape)), outputs, depth, width, activation, generator)
+        self.obs_mean: Tensor
+        self.obs_std: Tensor
+        self.normalizer_fitted: Tensor
         self.register_buffer("obs_mean", torch.zeros(spec.obs_shape))
         self.register_buffer("obs_std", torch.ones(spec.obs_shape))
         self.register_buffer("normalizer_fitted", torch.tensor(not normalize))

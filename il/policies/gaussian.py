@@ -99,6 +99,8 @@ class SquashedGaussianPolicy(GaussianPolicy):
         if not (np.isfinite(spec.low).all() and np.isfinite(spec.high).all()):
             raise ConfigError(f"policy=squashed_gaussian needs finite action bounds, but {spec.id} has "
                               f"[{spec.low}, {spec.high}]: use policy=gaussian")  # fmt: skip
+        self.center: Tensor
+        self.half_range: Tensor
         self.register_buffer("center", torch.from_numpy((spec.high + spec.low) / 2))
         self.register_buffer("half_range", torch.from_numpy((spec.high - spec.low) / 2))
 

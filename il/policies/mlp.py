@@ -1,6 +1,7 @@
 """The network under every head: an MLP that torch trains and numpy runs, on the same memory."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class MLP(nn.Module):
         self.activation = activation
         sizes = [inputs, *[width] * depth, outputs]
         layers = []
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
             bound = 1 / np.sqrt(fan_in)
             for p in (layer.weight, layer.bias):
@@ -88,7 +89,8 @@ class MLP(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for layer in self.layers[:-1]:
             x = act(layer(x))
-        out: Tensor = self.layers[-1](x)
+        *_, last = self.layers
+        out: Tensor = last(x)
         return out
 
     def views(self) -> list[tuple[np.ndarray, np.ndarray]]:

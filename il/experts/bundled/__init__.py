@@ -33,11 +33,15 @@ def pretrained(spec: EnvSpec, name: str | None) -> Expert:
     if name is None:
         if not fitting:
             covered = ", ".join(sorted({card["env_id"] for card in known.values()}))
-            raise ConfigError(f"no expert ships for {spec.id} (there are some for {covered}): name your own with "
-                              "expert=callable expert.path=…, expert=cs285 expert.path=…, or others of --help")  # fmt: skip
+            raise ConfigError(
+                f"no expert ships for {spec.id} (there are some for {covered}): name your own with "
+                "expert=callable expert.path=…, expert=cs285 expert.path=…, or others of --help"
+            )
         name = max(fitting, key=lambda k: fitting[k]["returns"]["mean"])
     elif name not in known:
-        raise ConfigError(f"expert.name={name}: no such expert ships{nearest(name, known)}; there are {', '.join(known)}")
+        raise ConfigError(
+            f"expert.name={name}: no such expert ships{nearest(name, known)}; there are {', '.join(known)}"
+        )
     card = known[name]
     if card["env_id"] != spec.id:
         raise ConfigError(f"expert.name={name} was made for {card['env_id']}, not {spec.id}; "
