@@ -43,7 +43,7 @@ class DemosExpert(Expert):
         discrete = rollout.act.ndim == 1
         size = spec.act_dim if discrete else rollout.act.shape[1]
         check_sizes(rollout.obs.shape[1:], (discrete, size), spec.obs_shape, spec, path)
-        if discrete and not (rollout.label.min() >= 0 and rollout.label.max() < spec.act_dim):
+        if discrete and not (0 <= rollout.label.min() and rollout.label.max() < spec.act_dim):
             raise ConfigError(
                 f"{path} has actions up to {rollout.label.max()}, {spec.id} takes 0 to {spec.act_dim - 1}"
             )

@@ -1,0 +1,1 @@
+"""Demonstrations: one file per format, all of which become a `Rollout`."""
