@@ -1,0 +1,145 @@
+"""Many MuJoCo simulations of one model, each a row of numbers: two engines with the same bits.
+
+A row is everything the future depends on (``mjSTATE_INTEGRATION``), so a thread needs one ``MjData``, which
+stays in its cache, for all the slots it steps. `BatchPhysics` leaves the loop to mujoco, `LoopPhysics` runs it
+here and so can add what mujoco's own leaves out: contact forces, which come from the contacts of the last
+evaluation.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+from il.envs.base import SlotError
+from il.envs.mujoco_tasks import Field, Frame
+
+Rows = np.ndarray | slice
+"""The slots meant: ascending indices, or a slice for all of them."""
+
+INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
+STATE_ONLY = mujoco.mjtStage.mjSTAGE_NONE.value
+
+
+class Physics(ABC):
+    """n simulations.
+
+    Subclasses set `state`, float64 [n, k] with the time first, then positions and velocities, and `fields`,
+    one array [n, …] for each requested field as ``mj_step`` left it, one evaluation before the new positions.
+    """
+
+    state: np.ndarray
+    fields: list[np.ndarray]
+
+    def __init__(self, model: mujoco.MjModel, frame_skip: int):
+        self.model, self.frame_skip = model, frame_skip
+        self._observable = slice(1, 1 + model.nq + model.nv)
+
+    @abstractmethod
+    def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """Start the slots anew at positions [m, nq] and velocities [m, nv]; raises `SlotError`."""
+
+    @abstractmethod
+    def step(self, rows: Rows, ctrl: np.ndarray) -> None:
+        """Apply controls [m, nu] for `frame_skip` steps of the model; raises `SlotError`."""
+
+    def read(self, rows: Rows) -> Frame:
+        """Return what the slots' last call left; perhaps views."""
+        return [self.state[rows, self._observable], *(field[rows] for field in self.fields)]
+
+
+class BatchPhysics(Physics):
+    """On ``mujoco.batch``: native threads."""
+
+    def __init__(self, model: mujoco.MjModel, n: int, frame_skip: int, fields: list[Field], num_threads: int):
+        super().__init__(model, frame_skip)
+        self._batch = Batch(model, n, num_threads)
+        self.state = self._batch.state
+        self.fields = [self._batch.bind(f.name)[:, f.index].reshape(n, -1) for f in fields]
+        self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+
+    def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        ids = _ids(rows)
+        self._batch.reset(ids, stage=STATE_ONLY)
+        self._qpos[rows], self._qvel[rows] = qpos, qvel
+        self._run(self._batch.forward, ids)
+
+    def step(self, rows: Rows, ctrl: np.ndarray) -> None:
+        self._ctrl[rows] = ctrl
+        self._run(self._batch.step, _ids(rows), self.frame_skip)
+
+    def _run(self, call: Callable[..., None], *arguments: Any) -> None:
+        try:
+            call(*arguments)
+        except SimulationError as error:
+            raise SlotError(int(error.ids[0]), error) from error
+
+
+class LoopPhysics(Physics):
+    """On Python threads, which mujoco lets run side by side; computes contact forces."""
+
+    def __init__(self, model: mujoco.MjModel, n: int, frame_skip: int, fields: list[Field], num_threads: int):
+        super().__init__(model, frame_skip)
+        self._data = [mujoco.MjData(model) for _ in range(num_threads)]
+        self._views = [[getattr(d, f.name)[f.index].reshape(-1) for f in fields] for d in self._data]
+        self._pool = ThreadPoolExecutor(num_threads - 1) if num_threads > 1 else None
+        self.state = np.zeros((n, mujoco.mj_stateSize(model, INTEGRATION)))
+        edges = np.cumsum([0, *(len(view) for view in self._views[0])]).tolist()
+        field_rows = np.zeros((n, edges[-1]))
+        self.fields = [field_rows[:, a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        before_ctrl = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_CTRL.value - 1)
+        self._ctrl = self.state[:, before_ctrl : before_ctrl + model.nu]
+        self._rows = list(zip(range(n), self.state, field_rows, strict=True))
+
+    def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        data, views = self._data[0], self._views[0]
+        for (slot, state, fields), position, velocity in zip(self._selected(rows), qpos, qvel, strict=True):
+            mujoco.mj_resetData(self.model, data)
+            data.qpos[:], data.qvel[:] = position, velocity
+            try:
+                mujoco.mj_forward(self.model, data)
+            except mujoco.FatalError as error:
+                raise SlotError(slot, error) from error
+            mujoco.mj_getState(self.model, data, state, INTEGRATION)
+            np.concatenate(views, out=fields)
+
+    def step(self, rows: Rows, ctrl: np.ndarray) -> None:
+        self._ctrl[rows] = ctrl
+        work = iter(self._selected(rows))
+        helpers = range(1, min(len(self._data), len(ctrl)))
+        others = [self._pool.submit(self._advance, k, work) for k in helpers] if self._pool else []
+        failures = self._advance(0, work) + [failure for other in others for failure in other.result()]
+        if failures:
+            slot, error = min(failures, key=lambda failure: failure[0])
+            raise SlotError(slot, error) from error
+
+    def _advance(
+        self, thread: int, work: Iterator[tuple[int, np.ndarray, np.ndarray]]
+    ) -> list[tuple[int, Exception]]:
+        """Step slots until none are left; the threads share one iterator, so none waits for another."""
+        model, skip, data, views = self.model, self.frame_skip, self._data[thread], self._views[thread]
+        put, step, forces, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_rnePostConstraint, mujoco.mj_getState
+        join = np.concatenate
+        failures: list[tuple[int, Exception]] = []
+        for slot, state, fields in work:
+            try:
+                put(model, data, state, INTEGRATION)
+                step(model, data, skip)
+                forces(model, data)
+            except mujoco.FatalError as error:
+                failures.append((slot, error))
+            else:
+                get(model, data, state, INTEGRATION)
+                join(views, out=fields)
+        return failures
+
+    def _selected(self, rows: Rows) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        return self._rows if isinstance(rows, slice) else [self._rows[i] for i in rows.tolist()]
+
+
+def _ids(rows: Rows) -> np.ndarray | None:
+    return None if isinstance(rows, slice) else rows
