@@ -117,9 +117,7 @@ class LoopPhysics(Physics):
             slot, error = min(failures, key=lambda failure: failure[0])
             raise SlotError(slot, error) from error
 
-    def _advance(
-        self, thread: int, work: Iterator[tuple[int, np.ndarray, np.ndarray]]
-    ) -> list[tuple[int, Exception]]:
+    def _advance(self, thread: int, work: Iterator[tuple[int, np.ndarray, np.ndarray]]) -> list[tuple[int, Exception]]:
         """Step slots until none are left; the threads share one iterator, so none waits for another."""
         model, skip, data, views = self.model, self.frame_skip, self._data[thread], self._views[thread]
         put, step, forces, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_rnePostConstraint, mujoco.mj_getState

@@ -94,9 +94,7 @@ class Rules(ABC):
         """Write float32 observations [m, observed]."""
 
     @abstractmethod
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return reward float64 [m] and terminated bool [m], given the carried numbers before and after the step."""
 
 
@@ -154,9 +152,7 @@ class Locomotion(Rules):
         for at, source, target in self._extras:
             out[:, target] = frame[at][:, source]
 
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         p, healthy = self.p, self.task.healthy
         reward = p.forward_reward_weight * ((after - before) / self.dt)
         terminated = np.zeros(len(reward), bool)
@@ -183,9 +179,7 @@ class Pendulum(Rules):
     def observe(self, frame: Frame, out: np.ndarray) -> None:
         out[:] = frame[0]
 
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         terminated = ~np.isfinite(frame[0]).all(1) | (np.abs(frame[0][:, 1]) > 0.2)
         return np.ones(len(terminated)) if self.p.v4 else (~terminated).astype(float), terminated
 
@@ -207,9 +201,7 @@ class DoublePendulum(Rules):
         bounded[:, : self.nv], bounded[:, self.nv :] = state[:, self.nq :], forces
         bounded[:] = _clip(bounded, -10, 10)
 
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         state, tip, _ = frame
         x, y, v1, v2 = tip[:, 0], tip[:, 2], state[:, self.nq + 1], state[:, self.nq + 2]
         terminated = y <= 1
@@ -249,9 +241,7 @@ class Reaching(Rules):
         out[:, 4 : nq + 2], out[:, nq + 2 : nq + 4] = state[:, 2:nq], state[:, nq : nq + 2]
         out[:, nq + 4 :] = (tip - target)[:, : self._apart]
 
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         near = (before if self.p.v4 else after) * self.p.reward_dist_weight
         control = -_sum_of_squares(action) * self.p.reward_control_weight
         return near + control, np.zeros(len(near), bool)
@@ -282,9 +272,7 @@ class Pushing(Rules):
         for start, body in zip((14, 17, 20), bodies, strict=True):
             out[:, start : start + 3] = body
 
-    def score(
-        self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         _, arm, thing, goal = frame
         near = -_norm(thing - arm) * self.p.reward_near_weight
         distance = -_norm(thing - goal) * self.p.reward_dist_weight
