@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from il.backprop import Backprop, supports
 from il.dataset import Dataset
 from il.policies.base import Policy
 from il.randomness import Purpose, generator
@@ -39,20 +41,20 @@ class Adam:
 
     def __init__(self, policy: Policy):
         self.policy = policy
-        self.moments = torch.zeros(2, policy.flat.numel(), device=policy.flat.device)
+        self.moments = torch.zeros_like(policy.flat).repeat(2, 1)
         self.count = torch.zeros((), device=policy.flat.device)
+        self._first, self._second = [self.moments[0]], [self.moments[1]]
         self._step = torch._fused_adamw_ if policy.fit.optimizer == "adamw" else torch._fused_adam_
 
     def step(self) -> None:
         """Apply the gradient in ``policy.flat_grad`` and clear it."""
         policy, knobs = self.policy, self.policy.fit
         self.count += 1
-        with torch.no_grad():
-            self._step(
-                [policy.flat], [policy.flat_grad], [self.moments[0]], [self.moments[1]], [], [self.count],
-                lr=knobs.lr, beta1=0.9, beta2=0.999, weight_decay=knobs.weight_decay, eps=1e-8,
-                amsgrad=False, maximize=False,
-            )  # fmt: skip
+        self._step(
+            [policy.flat], [policy.flat_grad], self._first, self._second, [], [self.count],
+            lr=knobs.lr, beta1=0.9, beta2=0.999, weight_decay=knobs.weight_decay, eps=1e-8,
+            amsgrad=False, maximize=False,
+        )  # fmt: skip
         policy.flat_grad.zero_()
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -101,10 +103,12 @@ def fit(
     name = "-".join(map(str, key))
     done, loss = _resume(progress.load(name), policy, adam)
     start = time.perf_counter()
+    by_hand = objective is imitation and policy.fit.backend == "auto" and supports(policy)
+    block = _written_out if by_hand else partial(_autograd, objective=objective)
     while done < total:
         count = min(BLOCK, total - done)
         rng = generator(seed, Purpose.FIT, *key, done // BLOCK)
-        loss = _block(policy, adam, data, data.sample(rng, count, policy.fit.batch), objective)
+        loss = block(policy, adam, data, data.sample(rng, count, policy.fit.batch))
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {loss} within gradient steps {done}-{done + count} of fit {name}: lower policy.fit.lr"
@@ -122,18 +126,27 @@ def fit(
     }
 
 
-def _block(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objective: Objective) -> float:
-    """Take one gradient step per line of `rows`; return the mean loss."""
-    device = policy.flat.device
-    obs, label = data["obs"], data["label"]
-    weight = data["weight"] if "weight" in data.names else None
-    policy.flat_grad.zero_()
-    total = torch.zeros((), device=device)
+def _written_out(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray) -> float:
+    """Take one gradient step per line of `rows` [steps, B]; return the mean loss."""
+    backprop = Backprop(policy, rows.shape[1])
+    obs, label, weight = data["obs"], data["label"], data["weight"] if "weight" in data.names else None
+    total = 0.0
     for line in rows:
-        losses = objective(policy, torch.from_numpy(obs[line]).to(device), torch.from_numpy(label[line]).to(device))
-        if weight is not None:
-            losses = losses * torch.from_numpy(weight[line]).to(device)
-        loss = losses.mean()
+        total += backprop(obs, label, weight, line)
+        adam.step()
+    return total / len(rows)
+
+
+def _autograd(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objective: Objective) -> float:
+    """Do the same for any policy, device and objective."""
+    device = policy.flat.device
+    columns = [torch.from_numpy(data[k]) for k in ("obs", "label", "weight") if k in data.names]
+    total = torch.zeros((), device=device)
+    policy.flat_grad.zero_()
+    for line in torch.from_numpy(rows):
+        obs, label, *weight = (column[line].to(device) for column in columns)
+        losses = objective(policy, obs, label)
+        loss = (losses * weight[0] if weight else losses).mean()
         torch.autograd.backward(loss)
         adam.step()
         total += loss.detach()

@@ -31,11 +31,14 @@ class FitSettings:
     """Rows in a gradient step."""
     steps: int
     """Gradient steps in a round."""
+    backend: str
+    """auto (gradients written out where the policy has them) or autograd."""
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("adam", "adamw"):
-            close = nearest(self.optimizer, ["adam", "adamw"])
-            raise ConfigError(f"policy.fit.optimizer={self.optimizer}{close}: adam or adamw")
+        for name, valid in (("optimizer", ["adam", "adamw"]), ("backend", ["auto", "autograd"])):
+            value = getattr(self, name)
+            if value not in valid:
+                raise ConfigError(f"policy.fit.{name}={value}{nearest(value, valid)}: {' or '.join(valid)}")
         for name, least in (("lr", 0.0), ("batch", 1), ("steps", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"policy.fit.{name}={getattr(self, name)}: at least {least}")
@@ -172,6 +175,25 @@ class Policy(nn.Module):
     @abstractmethod
     def loss(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return the imitation loss of each row, [B]."""
+
+    def loss_gradient(
+        self, out: np.ndarray, act: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """Return the weighted sum of `loss` and its gradients without autograd.
+
+        Optional: fits on the CPU are faster with it. A class that changes `loss` or what it rests on gets autograd
+        until it has a `loss_gradient` of its own.
+
+        Args:
+            out: the network's output, [B, outputs].
+            act: labels, [B, act_dim] or int64 [B].
+            weight: factor of each row's loss, [B, 1].
+
+        Returns:
+            The sum, its gradient with respect to `out`, and with respect to the policy's parameters beside the
+            network (flat, in their order), None where there are none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} leaves gradients to autograd")
 
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return log π(a|s) of each row, [B]."""

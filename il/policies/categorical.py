@@ -58,6 +58,19 @@ class CategoricalPolicy(Policy):
         """Return the cross-entropy of each row, [B]."""
         return -self.log_prob(obs, act)
 
+    def loss_gradient(
+        self, out: np.ndarray, act: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """See `Policy.loss_gradient`."""
+        rows = np.arange(len(out))
+        shifted = out - out.max(1, keepdims=True)
+        p = np.exp(shifted)
+        total = p.sum(1, keepdims=True)
+        losses = np.log(total[:, 0]) - shifted[rows, act]
+        p *= weight / total
+        p[rows, act] -= weight[:, 0]
+        return float(np.vdot(weight, losses)), p, None
+
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """See `Policy.log_prob`."""
         return self.log_probs(obs).gather(-1, act[:, None])[:, 0]

@@ -36,3 +36,11 @@ class DeterministicPolicy(Policy):
     def loss(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return half the squared error summed over dimensions, [B]."""
         return 0.5 * (self(obs) - act).square().sum(-1)
+
+    def loss_gradient(
+        self, out: np.ndarray, act: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """See `Policy.loss_gradient`."""
+        error = out - act
+        delta = weight * error
+        return 0.5 * float(np.vdot(delta, error)), delta, None

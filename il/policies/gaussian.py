@@ -58,6 +58,21 @@ class GaussianPolicy(Policy):
             return 0.5 * (self(obs) - act).square().sum(-1)
         return -self.log_prob(obs, act)
 
+    def loss_gradient(
+        self, out: np.ndarray, act: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """See `Policy.loss_gradient`."""
+        if self.kind == "mse":
+            error = out - act
+            delta = weight * error
+            return 0.5 * float(np.vdot(delta, error)), delta, np.zeros(self.spec.act_dim, out.dtype)
+        log_std = self.log_std.detach().numpy()
+        rate, total = np.exp(-log_std), weight.sum()
+        z = (out - act) * rate
+        scaled = weight * z
+        loss = 0.5 * np.vdot(scaled, z) + total * (log_std.sum() + 0.5 * LOG_2PI * self.spec.act_dim)
+        return float(loss), scaled * rate, total - np.einsum("ij,ij->j", scaled, z)
+
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """See `Policy.log_prob`."""
         z = (act - self(obs)) * torch.exp(-self.log_std)
@@ -118,6 +133,21 @@ class SquashedGaussianPolicy(GaussianPolicy):
             mode = self.center + self.half_range * torch.tanh(self(obs))
             return 0.5 * (mode - act).square().sum(-1)
         return -self.log_prob(obs, act)
+
+    def loss_gradient(
+        self, out: np.ndarray, act: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """See `Policy.loss_gradient`."""
+        center, half_range = self.center.numpy(), self.half_range.numpy()
+        if self.kind == "mse":
+            squashed = np.tanh(out)
+            loss, delta, own = super().loss_gradient(center + half_range * squashed, act, weight)
+            return loss, delta * half_range * (1 - squashed * squashed), own
+        u = np.arctanh(np.clip((act - center) / half_range, -1 + EDGE, 1 - EDGE))
+        loss, delta, own = super().loss_gradient(out, u, weight)
+        # what the squashing adds to the density does not depend on the parameters
+        log_slope = 2 * (math.log(2) - u - np.logaddexp(0, -2 * u))
+        return loss + float(np.vdot(weight, (log_slope + np.log(half_range)).sum(1))), delta, own
 
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """See `Policy.log_prob`; actions on or beyond the bounds count as just inside."""

@@ -1,6 +1,7 @@
 """The network under every head: an MLP that torch trains and numpy runs, on the same memory."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from il.errors import ConfigError, nearest
+
+
+LEAK = 0.01
+"""Slope of leaky_relu below zero."""
 
 
 class Tanh(torch.autograd.Function):
@@ -33,20 +38,36 @@ def _tanh(x: Tensor) -> Tensor:
     return out
 
 
-def _relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0, out=x)
+@dataclass(frozen=True)
+class Activation:
+    """One function three times."""
+
+    torch: Callable[[Tensor], Tensor]
+    numpy: Callable[[np.ndarray], np.ndarray]
+    """Works in place."""
+    chain: Callable[[np.ndarray, np.ndarray, np.ndarray], Any]
+    """``chain(y, delta, work)`` multiplies delta by the slope where the function's value is y, in place."""
 
 
-def _numpy_tanh(x: np.ndarray) -> np.ndarray:
-    return np.tanh(x, out=x)
+def _chain_tanh(y: np.ndarray, delta: np.ndarray, work: np.ndarray) -> None:
+    np.multiply(y, y, out=work)
+    np.subtract(1, work, out=work)
+    delta *= work
 
 
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[np.ndarray], np.ndarray]]] = {
-    "tanh": (_tanh, _numpy_tanh),
-    "relu": (torch.relu, _relu),
-    "leaky_relu": (nn.functional.leaky_relu, lambda x: np.maximum(x, np.float32(0.01) * x, out=x)),
+def _leak(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, x.dtype.type(LEAK) * x, out=x)
+
+
+def _chain_leak(y: np.ndarray, delta: np.ndarray, work: np.ndarray) -> None:
+    np.multiply(delta, delta.dtype.type(LEAK), out=delta, where=y <= 0)
+
+
+ACTIVATIONS = {
+    "tanh": Activation(_tanh, lambda x: np.tanh(x, out=x), _chain_tanh),
+    "relu": Activation(torch.relu, lambda x: np.maximum(x, 0, out=x), lambda y, d, work: np.multiply(d, y > 0, out=d)),
+    "leaky_relu": Activation(lambda x: nn.functional.leaky_relu(x, LEAK), _leak, _chain_leak),
 }
-"""By name: the torch function and its numpy twin, which works in place."""
 
 
 class MLP(nn.Module):
@@ -85,7 +106,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, …] to [B, outputs]."""
-        act = ACTIVATIONS[self.activation][0]
+        act = ACTIVATIONS[self.activation].torch
         x = x.reshape(x.shape[0], -1)
         for layer in self.layers[:-1]:
             x = act(layer(x))
@@ -100,7 +121,7 @@ class MLP(nn.Module):
 
 def run_layers(x: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]], activation: str) -> np.ndarray:
     """Run an MLP given as numpy layers: float32 [B, …] to [B, out]."""
-    act = ACTIVATIONS[activation][1]
+    act = ACTIVATIONS[activation].numpy
     x = x.reshape(len(x), -1)
     for weight, bias in layers[:-1]:
         x = x @ weight
