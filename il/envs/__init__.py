@@ -48,15 +48,17 @@ def make(
         raise ConfigError(f"env.num_threads={num_threads}: a number of threads, or 0 for all cores")
     view = _view(expert_view)
     if backend != "gymnasium":
-        from il.envs.mujoco import MujocoVectorEnv, supports
+        from il.envs.mujoco import TASKS, MujocoVectorEnv, supports
 
         reason = supports(id, kwargs)
         if reason is None:
-            threads = min(n_envs, num_threads or len(os.sched_getaffinity(0)))
+            # fewer than four slots a thread do not pay
+            threads = num_threads or min(len(os.sched_getaffinity(0)), max(1, n_envs // 4))
             return MujocoVectorEnv(id, n_envs, kwargs, horizon, threads, view)
         if backend == "batched":
             raise ConfigError(f"env.backend=batched: {reason}; use env.backend=auto")
-        print(f"note: {id} is stepped by gymnasium: {reason}", file=sys.stderr)
+        if id.rpartition("-")[0] in TASKS:
+            print(f"note: {id} is stepped by gymnasium: {reason}", file=sys.stderr)
     from il.envs.gym import GymVectorEnv
 
     return GymVectorEnv(id, n_envs, kwargs, horizon, view)

@@ -173,10 +173,14 @@ def _compile(xml_file: str) -> "MjModel":
     import mujoco
     from gymnasium.envs.mujoco.mujoco_env import expand_model_path
 
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)  # gymnasium's models name a deprecated attribute
     try:
         return mujoco.MjModel.from_xml_path(expand_model_path(xml_file))
     except (OSError, ValueError) as error:
         raise ConfigError(f"env.kwargs.xml_file={xml_file}: {error}") from error
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def _simulate(id: str, n: int, kwargs: dict[str, Any], num_threads: int) -> "tuple[Rules, Physics]":
