@@ -35,22 +35,33 @@ class Episode:
     """Largest number of steps it can have."""
 
 
-@dataclass(frozen=True)
 class View:
-    """What an actor sees: the named slots of an environment, m of them."""
+    """What an actor sees: the named slots of an environment, m of them.
 
-    env: VectorEnv
-    ids: np.ndarray
+    Args:
+        env: the environment.
+        ids: the slots, ascending.
+        obs: their observations [m, …], where the caller has them already.
+    """
+
+    def __init__(self, env: VectorEnv, ids: np.ndarray, obs: np.ndarray | None = None):
+        self.env, self.ids, self._obs = env, ids, obs
 
     @property
     def obs(self) -> np.ndarray:
-        """The learner's observations, float32 [m, …]."""
-        return self.env.obs[self.ids]
+        """The learner's observations when first asked for, float32 [m, …]; recorded as they are, not to be changed."""
+        if self._obs is None:
+            self._obs = self.env.obs[self.ids]
+        return self._obs
 
     @property
     def expert_obs(self) -> np.ndarray:
-        """The expert's observations, float32 [m, …]."""
+        """The expert's present observations, float32 [m, …]; a copy."""
         return self.env.expert_obs[self.ids]
+
+    def part(self, mask: np.ndarray) -> "View":
+        """Return the view of some of the slots, bool [m]."""
+        return View(self.env, self.ids[mask], self.obs[mask])
 
 
 class Actor(ABC):
@@ -192,7 +203,7 @@ class Combination(Actor):
         who = np.empty(len(choice), np.int64)
         for k in np.unique(choice):
             mine = choice == k
-            actions[mine], who[mine] = self.actors[k].act(View(view.env, view.ids[mine]), t[mine])
+            actions[mine], who[mine] = self.actors[k].act(view.part(mine), t[mine])
         return actions, who
 
 

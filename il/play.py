@@ -1,5 +1,6 @@
 """Playing whole episodes in lockstep, for whoever wants to watch."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,27 +66,15 @@ def play(
     Raises:
         EpisodeError: when the environment raises or returns a value that is not finite; names seed, episode, step.
     """
-    index, t, seeds = np.full(env.n, -1), np.zeros(env.n, np.int64), np.zeros(env.n, np.int64)
-    started = finished = steps = 0
-    separate_view = env.expert_obs is not env.obs
+    slots = _Slots(env, actor, episode)
+    separate_view, changed = env.expert_obs is not env.obs, True
     while True:
-        free = np.flatnonzero(index < 0)
-        lacking = wanted(finished, steps) - (env.n - len(free))
-        if lacking > 0 and len(free):
-            slots = free[:lacking]
-            fresh = [episode(started + k) for k in range(len(slots))]
-            started += len(fresh)
-            index[slots], t[slots], seeds[slots] = [e.index for e in fresh], 0, [e.seed for e in fresh]
-            try:
-                env.reset(slots, [e.seed for e in fresh])
-            except SlotError as error:
-                raise _failure(env, int(seeds[error.slot]), int(index[error.slot]), 0, str(error)) from error
-            actor.reset(slots.tolist(), fresh)
-        ids = np.flatnonzero(index >= 0)
-        if not len(ids):
-            return
-        view, now = View(env, ids), t[ids]
-        obs = view.obs
+        if changed:
+            ids = slots.fill(wanted(slots.finished, slots.steps))
+            if not len(ids):
+                return
+            index, seed, now, obs = slots.index[ids], slots.seed[ids], slots.t[ids], env.obs[ids]
+        view = View(env, ids, obs)
         expert_obs = view.expert_obs if separate_view else None
         act, who = actor.act(view, now)
         if before_step is not None:
@@ -93,29 +82,60 @@ def play(
         try:
             reward, terminated, truncated = env.step(act, ids)
         except SlotError as error:
-            slot = error.slot
-            raise _failure(env, int(seeds[slot]), int(index[slot]), int(t[slot]), str(error)) from error
+            raise slots.failure(error.slot, str(error)) from error
         after = env.obs[ids]
-        if not np.isfinite(reward.sum() + after.sum(dtype=np.float64)):
-            bad = ~np.isfinite(reward) | ~np.isfinite(after.reshape(len(ids), -1)).all(1)
-            if bad.any():
-                slot = ids[np.argmax(bad)]
-                what = "the observation or reward is not finite"
-                raise _failure(env, int(seeds[slot]), int(index[slot]), int(t[slot]), what)
-        ended = terminated | truncated
-        if stop_at is not None:
-            ended = ended | (now + 1 >= stop_at)
-        on_step(
-            Step(index[ids], seeds[ids], now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after),
-            view,
-        )
-        t[ids] += 1
-        if ended.any():
-            over = ids[ended]
-            finished += len(over)
-            steps += int(t[over].sum())
-            index[over] = -1
+        slots.check(ids, reward, after)
+        ended = terminated | truncated if stop_at is None else terminated | truncated | (now + 1 >= stop_at)
+        on_step(Step(index, seed, now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after), view)
+        now = now + 1
+        slots.t[ids] = now
+        if changed := bool(ended.any()):
+            slots.empty(ids[ended])
+        obs = after
 
 
-def _failure(env: VectorEnv, seed: int, episode: int, step: int, what: str) -> EpisodeError:
-    return EpisodeError(f"{env.spec.id} failed in episode {episode} (reset seed {seed}) at step {step}: {what}")
+class _Slots:
+    """Which episode each slot plays; -1 marks a free one."""
+
+    def __init__(self, env: VectorEnv, actor: Actor, episode: Callable[[int], Episode]):
+        self.env, self.actor, self.episode = env, actor, episode
+        self.index, self.t, self.seed = np.full(env.n, -1), np.zeros(env.n, np.int64), np.zeros(env.n, np.int64)
+        self.started = self.finished = self.steps = 0
+
+    def fill(self, wanted: int) -> np.ndarray:
+        """Start episodes in free slots until so many are running; return the running ones."""
+        free = np.flatnonzero(self.index < 0)
+        slots = free[: max(0, wanted - (self.env.n - len(free)))]
+        if len(slots):
+            self._start(slots)
+        return np.flatnonzero(self.index >= 0)
+
+    def _start(self, slots: np.ndarray) -> None:
+        fresh = [self.episode(self.started + k) for k in range(len(slots))]
+        seeds = [e.seed for e in fresh]
+        self.started += len(fresh)
+        self.index[slots], self.t[slots], self.seed[slots] = [e.index for e in fresh], 0, seeds
+        try:
+            self.env.reset(slots, seeds)
+        except SlotError as error:
+            raise self.failure(error.slot, str(error)) from error
+        self.actor.reset(slots.tolist(), fresh)
+
+    def empty(self, over: np.ndarray) -> None:
+        """Free the named slots, whose episodes have ended."""
+        self.finished += len(over)
+        self.steps += int(self.t[over].sum())
+        self.index[over] = -1
+
+    def check(self, ids: np.ndarray, reward: np.ndarray, obs: np.ndarray) -> None:
+        """Raise where a value is not finite, which a sum tells fast; it may also just have overflowed."""
+        if math.isfinite(np.add.reduce(reward) + np.add.reduce(obs, axis=None)):
+            return
+        bad = ~np.isfinite(reward) | ~np.isfinite(obs.reshape(len(ids), -1)).all(1)
+        if bad.any():
+            raise self.failure(int(ids[np.argmax(bad)]), "the observation or reward is not finite")
+
+    def failure(self, slot: int, what: str) -> EpisodeError:
+        """Return an error that names environment, episode and step."""
+        where = f"episode {self.index[slot]} (reset seed {self.seed[slot]}) at step {self.t[slot]}"
+        return EpisodeError(f"{self.env.spec.id} failed in {where}: {what}")

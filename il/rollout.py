@@ -221,7 +221,7 @@ class _Recorder:
         self.labels_now = expert is not None and expert.needs_snapshot and request.label == "all"
         self.rows: list[tuple[Any, ...]] = []
         self.ends: list[tuple[np.ndarray, ...]] = []
-        self.expert_steps = self.steps = 0
+        self.steps = 0
         self.labels = np.empty(0)
 
     def before(self, view: View) -> None:
@@ -232,12 +232,10 @@ class _Recorder:
     def after(self, step: Step, view: View) -> None:
         """Record one lockstep."""
         self.steps += len(step.t)
-        self.expert_steps += int((step.who == EXPERT).sum())
         labels = np.where(_like(step.who == EXPERT, step.act), step.act, self.labels) if self.labels_now else None
-        cut = step.ended & ~step.terminated & ~step.truncated
         self.rows.append(
             (
-                step.index, step.t, step.obs, step.act, step.reward, step.terminated, step.truncated, cut,
+                step.index, step.t, step.obs, step.act, step.reward, step.terminated, step.truncated, step.ended,
                 step.who, step.expert_obs, labels,
             )
         )  # fmt: skip
@@ -252,12 +250,13 @@ class _Recorder:
         columns: list[Any] = [
             None if column[0] is None else np.concatenate(column) for column in zip(*self.rows, strict=True)
         ]
-        index, t, obs, act, reward, terminated, truncated, cut, who, expert_obs, labels = columns
+        index, t, obs, act, reward, terminated, truncated, ended, who, expert_obs, labels = columns
         self.rows.clear()
+        cut = ended & ~terminated & ~truncated
         order = np.lexsort((t, index))
-        ended, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))
-        by_index = np.argsort(ended)
-        returns = np.bincount(index[order], weights=reward[order], minlength=len(ended))
+        episodes, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))
+        by_index = np.argsort(episodes)
+        returns = np.bincount(index[order], weights=reward[order], minlength=len(episodes))
         if self.request.rows != slice(None):
             kept = np.zeros(self.spec.horizon, bool)
             kept[self.request.rows] = True
@@ -280,7 +279,7 @@ class _Recorder:
             final_obs=final_obs[by_index],
             returns=returns,
             lengths=lengths[by_index],
-            expert_steps=self.expert_steps,
+            expert_steps=int((who == EXPERT).sum()),
             expert_obs=None if expert_obs is None else expert_obs[order],
         )
 

@@ -1,6 +1,7 @@
 """Environments: one interface over several backends."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from il.envs.base import VectorEnv, View
 from il.errors import ConfigError, nearest
+
+BACKENDS = ("auto", "gymnasium", "batched")
 
 
 def make(
@@ -26,8 +29,8 @@ def make(
         n_envs: number of slots.
         kwargs: the environment's own keyword arguments.
         horizon: time limit in steps; None takes the registered one.
-        backend: ``batched`` steps MuJoCo's tasks all at once, equal to gymnasium bit for bit; ``gymnasium`` steps one
-            environment after the other; ``auto`` takes the first where it is exact.
+        backend: ``gymnasium`` steps one environment after the other; ``batched`` steps MuJoCo's standard tasks all
+            at once, with the same results; ``auto`` takes the latter where it is exact.
         num_threads: threads that step one run's slots; 0 takes all cores.
         expert_view: what the expert sees of an observation: [start, stop] of a slice, or the dotted path of a
             function from [m, …] to [m, …]; None shows it everything.
@@ -39,21 +42,26 @@ def make(
         raise ConfigError(f"env.n_envs={n_envs}: at least one slot is needed")
     if horizon is not None and horizon < 1:
         raise ConfigError(f"env.horizon={horizon}: an episode has at least one step")
-    if backend not in ("auto", "gymnasium", "batched"):
-        close = nearest(backend, ["auto", "gymnasium", "batched"])
-        raise ConfigError(f"env.backend={backend}{close}: auto, gymnasium or batched")
+    if backend not in BACKENDS:
+        raise ConfigError(f"env.backend={backend}{nearest(backend, BACKENDS)}: one of {', '.join(BACKENDS)}")
+    if num_threads < 0:
+        raise ConfigError(f"env.num_threads={num_threads}: a number of threads, or 0 for all cores")
+    view = _view(expert_view)
     if backend != "gymnasium":
-        from il.envs.mujoco import MujocoVectorEnv, supports
+        from il.envs.mujoco import TASKS, MujocoVectorEnv, supports
 
         reason = supports(id, kwargs)
         if reason is None:
-            cores = num_threads or len(os.sched_getaffinity(0))
-            return MujocoVectorEnv(id, n_envs, kwargs, horizon, cores, _view(expert_view))
+            # fewer than four slots a thread do not pay
+            threads = num_threads or min(len(os.sched_getaffinity(0)), max(1, n_envs // 4))
+            return MujocoVectorEnv(id, n_envs, kwargs, horizon, threads, view)
         if backend == "batched":
-            raise ConfigError(f"env.backend=batched: {reason}; use env.backend=auto or gymnasium")
+            raise ConfigError(f"env.backend=batched: {reason}; use env.backend=auto")
+        if id.rpartition("-")[0] in TASKS:
+            print(f"note: {id} is stepped by gymnasium: {reason}", file=sys.stderr)
     from il.envs.gym import GymVectorEnv
 
-    return GymVectorEnv(id, n_envs, kwargs, horizon, _view(expert_view))
+    return GymVectorEnv(id, n_envs, kwargs, horizon, view)
 
 
 def _view(what: list[int] | str | None) -> View | None:

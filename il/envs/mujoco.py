@@ -5,12 +5,21 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import gymnasium
 import numpy as np
+from gymnasium.envs.registration import load_env_creator
 
 from il.envs.base import EnvSpec, VectorEnv, View
-from il.envs.mujoco_tasks import TASKS, Frame, Task
+from il.envs.mujoco_rules import Frame, Rules
+from il.envs.mujoco_tasks import TASKS
+from il.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mujoco import MjModel
+
+    from il.envs.mujoco_physics import Physics
 
 ALL = slice(None)
 
@@ -56,40 +65,34 @@ class MujocoVectorEnv(VectorEnv):
         num_threads: int,
         expert_view: View | None,
     ):
-        import gymnasium
-        import mujoco
-        from gymnasium.envs.mujoco.mujoco_env import expand_model_path
-
-        from il.envs.mujoco_physics import BatchPhysics, LoopPhysics
-
-        task, p = _facts(id, kwargs)
-        self.model = mujoco.MjModel.from_xml_path(expand_model_path(p.xml_file))
-        self.frame_skip = p.frame_skip
-        self._rules = task.rules(self.model, mujoco.MjData(self.model), p, task)
-        batch = not self._rules.contact_forces and "xml_file" not in kwargs
-        engine = BatchPhysics if batch else LoopPhysics
-        self._physics = engine(self.model, n, p.frame_skip, self._rules.fields, num_threads)
-        low, high = self.model.actuator_ctrlrange.astype(np.float32).T.copy()
         self.n = n
+        self._rules, self._physics = _simulate(id, n, kwargs, num_threads)
+        self.model, self.frame_skip = self._physics.model, self._physics.frame_skip
         self.obs = np.zeros((n, self._rules.observed), np.float32)
         self._view = expert_view
         self.expert_obs = self.obs if expert_view is None else expert_view(self.obs).astype(np.float32)
+        self._low, self._high = self.model.actuator_ctrlrange.astype(np.float32).T.copy()
+        registered = gymnasium.spec(id).max_episode_steps
+        assert registered is not None, "all these tasks have a time limit"
+        self._horizon = registered if horizon is None else horizon
         self.spec = EnvSpec(
             id,
             self.obs.shape[1:],
             self.expert_obs.shape[1:],
             discrete=False,
             act_dim=self.model.nu,
-            low=low,
-            high=high,
-            horizon=horizon or gymnasium.spec(id).max_episode_steps,
+            low=self._low,
+            high=self._high,
+            horizon=self._horizon,
             snapshots=True,
         )
-        self._low, self._high, self._horizon = low, high, self.spec.horizon
         self._t, self._carry = np.zeros(n, np.int64), np.zeros(n)
 
     def reset(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
-        starts = [self._rules.draw(np.random.default_rng(seed)) for seed in seeds]
+        """See `VectorEnv.reset`."""
+        order = np.argsort(ids)
+        ids = np.asarray(ids)[order]
+        starts = [self._rules.draw(np.random.default_rng(seeds[k])) for k in order]
         rows = self._rows(ids)
         self._physics.reset(rows, np.stack([qpos for qpos, _ in starts]), np.stack([qvel for _, qvel in starts]))
         frame = self._frame(rows)
@@ -97,6 +100,7 @@ class MujocoVectorEnv(VectorEnv):
         self._observe(rows, frame, len(ids))
 
     def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `VectorEnv.step`."""
         rows, rules = self._rows(ids), self._rules
         actions = np.minimum(np.maximum(np.asarray(actions, np.float32), self._low), self._high)
         self._physics.step(rows, actions)
@@ -109,9 +113,11 @@ class MujocoVectorEnv(VectorEnv):
         return reward, terminated, self._t[rows] >= self._horizon
 
     def snapshot(self, ids: np.ndarray) -> Snapshot:
+        """See `VectorEnv.snapshot`."""
         return Snapshot(self._physics.state[ids], self._carry[ids], self._t[ids], self.obs[ids])
 
     def restore(self, ids: np.ndarray, state: Snapshot) -> None:
+        """See `VectorEnv.restore`; the state may come from other slots, or another environment of the same task."""
         self._physics.state[ids] = state.state
         self._carry[ids], self._t[ids], self.obs[ids] = state.carry, state.t, state.obs
         if self._view is not None:
@@ -141,26 +147,69 @@ def supports(id: str, kwargs: dict[str, Any]) -> str | None:
     name, _, version = id.rpartition("-")
     if name not in TASKS or version not in ("v4", "v5"):
         return f"there is no batched stepper for {id}"
-    if not all(importlib.util.find_spec(module) for module in ("mujoco", "mujoco.batch")):
-        return "the batched stepper needs mujoco 4"
+    if importlib.util.find_spec("mujoco") is None:
+        return "mujoco is not installed"
     if version == "v4" and TASKS[name].v4 is None:
-        return f"gymnasium refuses {id} on this MuJoCo"
+        return f"gymnasium refuses {id} with this mujoco"
+    if not str(gymnasium.spec(id).entry_point).startswith("gymnasium.envs.mujoco."):
+        return f"{id} is registered as something else than gymnasium's own"
     unknown = sorted(set(kwargs) - set(_defaults(id)))
-    return f"the batched stepper does not know {', '.join(unknown)}" if unknown else None
+    if unknown:
+        return f"the batched stepper does not know {', '.join(unknown)}"
+    return _refusal(kwargs["xml_file"]) if "xml_file" in kwargs else None
 
 
-def _facts(id: str, kwargs: dict[str, Any]) -> tuple[Task, SimpleNamespace]:
+def _refusal(xml_file: str) -> str | None:
+    """Return why rows of numbers cannot hold the state of a user's own model, or None."""
+    from il.envs.mujoco_physics import refusal
+
+    try:
+        return refusal(_compile(xml_file))
+    except ConfigError:
+        return None  # said again where the environment is made
+
+
+def _compile(xml_file: str) -> "MjModel":
+    import mujoco
+    from gymnasium.envs.mujoco.mujoco_env import expand_model_path
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)  # gymnasium's models name a deprecated attribute
+    try:
+        return mujoco.MjModel.from_xml_path(expand_model_path(xml_file))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"env.kwargs.xml_file={xml_file}: {error}") from error
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+def _simulate(id: str, n: int, kwargs: dict[str, Any], num_threads: int) -> "tuple[Rules, Physics]":
+    """Compile the model and choose the engine.
+
+    Raises:
+        ConfigError: for a model that cannot be read, or lacks a body that the task names.
+    """
+    from mujoco import MjData
+
+    from il.envs.mujoco_physics import Batch, BatchPhysics, LoopPhysics
+
     name, _, version = id.rpartition("-")
     task, v4 = TASKS[name], version == "v4"
-    return task, SimpleNamespace(**{**(task.v4 or {} if v4 else {}), **_defaults(id), **kwargs, "v4": v4})
+    p = SimpleNamespace(**{**(task.v4 or {} if v4 else {}), **_defaults(id), **kwargs, "v4": v4})
+    model = _compile(p.xml_file)
+    try:
+        rules = task.rules(model, MjData(model), p, task)
+    except KeyError as error:
+        raise ConfigError(f"env.kwargs={kwargs} do not fit {id}: {error}") from error
+    # a model of the user's own may have sensors that see the contact forces
+    loop = Batch is None or rules.contact_forces or "xml_file" in kwargs
+    engine = LoopPhysics if loop else BatchPhysics
+    return rules, engine(model, n, p.frame_skip, rules.fields, num_threads)
 
 
 def _defaults(id: str) -> dict[str, Any]:
     """Return the named arguments of gymnasium's class with their defaults."""
-    import gymnasium
-    from gymnasium.envs.registration import load_env_creator
-
     spec = gymnasium.spec(id)
-    signature = inspect.signature(load_env_creator(spec.entry_point))
+    signature = inspect.signature(load_env_creator(str(spec.entry_point)))
     named = {p.name: p.default for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD}
     return {**named, **spec.kwargs}

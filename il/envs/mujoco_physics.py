@@ -9,14 +9,19 @@ evaluation.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
 
 from il.envs.base import SlotError
-from il.envs.mujoco_tasks import Field, Frame
+from il.envs.mujoco_rules import Field, Frame
+
+try:
+    from mujoco.batch import Batch, SimulationError
+except ImportError:  # before mujoco 4
+    Batch = None
 
 Rows = np.ndarray | slice
 """The slots meant: ascending indices, or a slice for all of them."""
@@ -59,16 +64,18 @@ class BatchPhysics(Physics):
         super().__init__(model, frame_skip)
         self._batch = Batch(model, n, num_threads)
         self.state = self._batch.state
-        self.fields = [self._batch.bind(f.name)[:, f.index].reshape(n, -1) for f in fields]
+        self.fields = [self._batch.bind(f.name)[:, f.rows].reshape(n, -1) for f in fields]
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
 
     def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """See `Physics.reset`."""
         ids = _ids(rows)
         self._batch.reset(ids, stage=STATE_ONLY)
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._run(self._batch.forward, ids)
 
     def step(self, rows: Rows, ctrl: np.ndarray) -> None:
+        """See `Physics.step`."""
         self._ctrl[rows] = ctrl
         self._run(self._batch.step, _ids(rows), self.frame_skip)
 
@@ -85,17 +92,18 @@ class LoopPhysics(Physics):
     def __init__(self, model: mujoco.MjModel, n: int, frame_skip: int, fields: list[Field], num_threads: int):
         super().__init__(model, frame_skip)
         self._data = [mujoco.MjData(model) for _ in range(num_threads)]
-        self._views = [[getattr(d, f.name)[f.index].reshape(-1) for f in fields] for d in self._data]
+        self._views = [[getattr(d, f.name)[f.rows].reshape(-1) for f in fields] for d in self._data]
         self._pool = ThreadPoolExecutor(num_threads - 1) if num_threads > 1 else None
         self.state = np.zeros((n, mujoco.mj_stateSize(model, INTEGRATION)))
         edges = np.cumsum([0, *(len(view) for view in self._views[0])]).tolist()
         field_rows = np.zeros((n, edges[-1]))
-        self.fields = [field_rows[:, a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.fields = [field_rows[:, a:b] for a, b in pairwise(edges)]
         before_ctrl = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_CTRL.value - 1)
         self._ctrl = self.state[:, before_ctrl : before_ctrl + model.nu]
         self._rows = list(zip(range(n), self.state, field_rows, strict=True))
 
     def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """See `Physics.reset`."""
         data, views = self._data[0], self._views[0]
         for (slot, state, fields), position, velocity in zip(self._selected(rows), qpos, qvel, strict=True):
             mujoco.mj_resetData(self.model, data)
@@ -108,6 +116,7 @@ class LoopPhysics(Physics):
             np.concatenate(views, out=fields)
 
     def step(self, rows: Rows, ctrl: np.ndarray) -> None:
+        """See `Physics.step`."""
         self._ctrl[rows] = ctrl
         work = iter(self._selected(rows))
         helpers = range(1, min(len(self._data), len(ctrl)))
@@ -137,6 +146,19 @@ class LoopPhysics(Physics):
 
     def _selected(self, rows: Rows) -> list[tuple[int, np.ndarray, np.ndarray]]:
         return self._rows if isinstance(rows, slice) else [self._rows[i] for i in rows.tolist()]
+
+
+def refusal(model: mujoco.MjModel) -> str | None:
+    """Return why a row does not hold everything the model's future depends on, or None."""
+    if model.nplugin:
+        return "the model has plugins"
+    if Batch is None:
+        return "models of one's own need mujoco 4"
+    try:
+        Batch(model, 1, 1)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _ids(rows: Rows) -> np.ndarray | None:
