@@ -43,7 +43,7 @@ def coverage() -> None:
                 truth = float(statistic(many))
                 hits = [_inside(interval([row], statistic), truth) for row in x]
                 table[kind][statistic.__name__][str(n)] = round(float(np.mean(hits)), 3)
-            truth = float((many[: 2_000_000] > many[2_000_000:] - many.std()).mean())
+            truth = float((many[:2_000_000] > many[2_000_000:] - many.std()).mean())
             hits = [_inside(improvement([a], [b]), truth) for a, b in zip(x, y, strict=True)]
             table[kind]["improvement"][str(n)] = round(float(np.mean(hits)), 3)
         if kind == "normal":

@@ -1,5 +1,6 @@
 """Everything a report says, as numbers: `analyse` turns a table of runs into it."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from il.report.finals import Finals, column
 from il.report.grouping import Group, Table
 from il.report.reading import AXES, LEVELS, Run
 from il.report.statistics import Interval, improvement, interval, iqm, mean, median, profile
+
 
 @dataclass(frozen=True)
 class Row:
@@ -90,10 +92,9 @@ def analyse(table: Table, metric: str, output: str, limit: int) -> Analysis:
 def _row(table: Table, facet: str, group: Group, reader: Finals) -> Row:
     runs = table.cells.get((facet, group.letter), [])
     values = reader.finite(runs, reader.value)
-    costs = [
-        float(np.mean(x)) if len(x := reader.finite(runs, lambda run, k=key: reader.cost(run, k))) else np.nan
-        for key in ("expert_labels", "env_steps")
-    ]
+    labels, steps = (
+        reader.finite(runs, functools.partial(reader.cost, key=key)) for key in ("expert_labels", "env_steps")
+    )
     return Row(
         group,
         runs,
@@ -104,7 +105,8 @@ def _row(table: Table, facet: str, group: Group, reader: Finals) -> Row:
         interval([values], iqm),
         interval([reader.finite(runs, reader.best)]),
         interval([reader.finite(runs, reader.normalized)]),
-        *costs,
+        float(labels.mean()) if len(labels) else np.nan,
+        float(steps.mean()) if len(steps) else np.nan,
     )
 
 

@@ -1,5 +1,6 @@
 """`python -m il report DIR… key=value…`: look at runs and compare them."""
 
+import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -47,6 +48,8 @@ def main(overrides: list[str]) -> None:
     Raises:
         ConfigError: for anything that cannot be done.
     """
+    if importlib.util.find_spec("scipy") is None:
+        raise ConfigError('the report needs scipy: pip install "il[report]"')
     dirs = [argument for argument in overrides if _is_dir(argument)]
     options = parse([argument for argument in overrides if argument not in dirs])
     if not dirs:

@@ -108,14 +108,14 @@ def _groups(kinds: Sequence[tuple[Any, ...]], keys: Sequence[str], runs: Sequenc
     groups = {}
     for number, kind in enumerate(kinds):
         values = {key: value for key, value in zip(keys, kind, strict=True) if value is not ABSENT}
-        parts = (text(v) if key in nodes else f"{short[key]}={text(v)}" for key, v in values.items())
+        parts = (text(v) if key in nodes and v != "null" else f"{short[key]}={text(v)}" for key, v in values.items())
         label = ", ".join(parts) or ", ".join(sorted({run.names.get("algo", "all runs") for run in runs}))
         groups[kind] = Group(_letter(number), label, values)
     return groups
 
 
 def _letter(number: int) -> str:
-    """Count A, B, …, Z, AA, AB, …"""
+    """Count A, B, …, Z, AA, AB and so on."""
     letters = ""
     while number >= 0:
         number, rest = divmod(number, 26)
@@ -152,7 +152,9 @@ def _explain(table: Table, apart: set[str]) -> None:
 def _facet_notes(table: Table, facet: str, apart: set[str]) -> list[str]:
     cells = {group.letter: table.cells.get((facet, group.letter), []) for group in table.groups}
     seeds = {run.seed for runs in cells.values() for run in runs}
-    lacking, empty, pooled = [], [], []
+    lacking: list[str] = []
+    empty: list[str] = []
+    pooled: list[str] = []
     for letter, runs in cells.items():
         if missing := sorted(seeds - {run.seed for run in runs}, key=order):
             (lacking if runs else empty).append(f"{letter} {_spans(missing)}" if runs else letter)
@@ -164,7 +166,9 @@ def _facet_notes(table: Table, facet: str, apart: set[str]) -> list[str]:
         "runs are pooled although they differ, so that intervals are not about seeds alone": pooled,
     }
     where = f"{facet}: " if facet else ""
-    return [f"{where}{what}: {'; '.join(who[:20])}{'; …' if len(who) > 20 else ''}." for what, who in notes.items() if who]
+    return [
+        f"{where}{what}: {'; '.join(who[:20])}{'; …' if len(who) > 20 else ''}." for what, who in notes.items() if who
+    ]
 
 
 def _spans(values: Sequence[Any]) -> str:

@@ -60,7 +60,7 @@ def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: f
 def _inline(markup: str) -> Any:
     from markupsafe import Markup
 
-    return Markup(markup)  # noqa: S704 - our own style sheet and drawings, whose texts are escaped there
+    return Markup(markup)  # our own style sheet and drawings, whose texts are escaped there
 
 
 def _swatch(style: int) -> Any:
@@ -116,7 +116,9 @@ def _recipe(analysis: Analysis, group: Group, out: Path) -> dict[str, Any]:
         "code": _distinct(_code(run) for run in runs),
         "versions": _distinct(_versions(run) for run in runs),
         "hosts": _distinct(str(run.record.get("host", "")) for run in runs),
-        "videos": [os.path.relpath(v, out) for run in runs[:3] for v in sorted((run.path / "media").glob("*.mp4"))[-2:]],
+        "videos": [
+            os.path.relpath(v, out) for run in runs[:3] for v in sorted((run.path / "media").glob("*.mp4"))[-2:]
+        ],
     }
 
 

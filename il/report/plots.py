@@ -10,9 +10,7 @@ import numpy as np
 from il.report.figures import Chart
 from il.report.svg import DASHES, y_range
 
-COLOURS = (
-    "#0072b2 #c44e00 #00805c #a83e80 #7a5f00 #5b4bb7 #b3261e #2f6f8f #4d7a00 #8a4f2d #3d4d5c #c2185b"
-).split()
+COLOURS = ("#0072b2 #c44e00 #00805c #a83e80 #7a5f00 #5b4bb7 #b3261e #2f6f8f #4d7a00 #8a4f2d #3d4d5c #c2185b").split()
 MARKERS = "os^Dvp"
 
 
@@ -59,13 +57,22 @@ def _curves(axes: Any, chart: Chart) -> None:
         name = _plain(f"{line.letter} {line.title}")
         every = max(1, len(line.x) // 8)
         axes.plot(
-            line.x, whole, color=colour, linestyle=dash, marker=MARKERS[line.style % 6], ms=4, markevery=every, label=name
+            line.x,
+            whole,
+            color=colour,
+            linestyle=dash,
+            marker=MARKERS[line.style % 6],
+            ms=4,
+            markevery=every,
+            label=name,
         )
         if line.points is not None:
             axes.scatter(*line.points, color=colour, s=8, alpha=0.45)
     for level in chart.levels:
         colour, dash = (COLOURS[level.style], _dash(level.style)) if level.letter else ("#666666", ":")
-        axes.axhline(level.y, color=colour, linestyle=dash, linewidth=1.2, label=_plain(f"{level.letter} {level.label}"))
+        axes.axhline(
+            level.y, color=colour, linestyle=dash, linewidth=1.2, label=_plain(f"{level.letter} {level.label}")
+        )
         if np.isfinite(level.low):
             axes.axhspan(level.low, level.high, color=colour, alpha=0.1, linewidth=0)
     axes.set_ylim(*y_range(chart))

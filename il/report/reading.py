@@ -18,8 +18,8 @@ AXES = ("round", "env_steps", "expert_labels")
 """What learning can be drawn against."""
 LEVELS = ("expert/return_mean", "random/return_mean")
 """What it is measured by."""
-_OPAQUE = {"checkpoints", "policies", "data", "media", "wandb", "wandb-data", "tensorboard", ".hydra", ".submitit"}
-_BLOCK = re.compile(r"\n(?=[A-Za-z_])")
+_OPAQUE = {"checkpoints", "policies", "data", "media", "wandb", "wandb-data", "tensorboard"}
+_BLOCK = re.compile(r"(?<=\n)(?=[A-Za-z_])")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -33,7 +33,7 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved configuration, flat: ``{"algo.beta": 0.5}``."""
     names: dict[str, str] = field(default_factory=dict)
-    """What each top-level group of the configuration calls itself: its name, id or class."""
+    """What each top-level group of the configuration calls itself: its name, id, file or class; ``null`` for none."""
     rows: dict[str, np.ndarray] = field(default_factory=dict)
     """Columns of metrics.jsonl, float64 [rounds], rounds ascending and unique, NaN where there is no number."""
     summary: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def _below(folder: Path) -> Iterator[Path]:
         yield folder
         return
     for entry in listed:
-        if entry.name not in _OPAQUE and entry.is_dir(follow_symlinks=False):
+        if not entry.name.startswith(".") and entry.name not in _OPAQUE and entry.is_dir(follow_symlinks=False):
             yield from _below(Path(entry.path))
 
 
@@ -93,7 +93,7 @@ def read_run(path: Path, columns: Sequence[str]) -> Run:
     run.record = _read(run, "run.json", json.loads, {})
     run.status = str(run.record.get("status", "missing"))
     run.config = _read(run, "config.yaml", _config, {})
-    run.names = _names(run.config)
+    run.names = _names(run.config, run.record.get("choices"))
     run.summary = _flat_summary(_read(run, "summary.json", json.loads, {}))
     run.rows = _rows(run, (*AXES, *LEVELS, *columns))
     if run.status == "ok" and not run.summary:
@@ -138,13 +138,14 @@ def _flatten(prefix: str, node: Any) -> Iterator[tuple[str, Any]]:
         yield prefix, json.dumps(node, default=str) if isinstance(node, (list, dict)) else node
 
 
-def _names(config: dict[str, Any]) -> dict[str, str]:
-    tops = dict.fromkeys(key.partition(".")[0] for key in config if "." in key)
+def _names(config: dict[str, Any], choices: Any) -> dict[str, str]:
+    chosen = choices if isinstance(choices, dict) else {}
+    tops = dict.fromkeys([*chosen, *(key.partition(".")[0] for key in config if "." in key)])
     found = {}
     for top in tops:
-        fields = (config.get(f"{top}.{name}") for name in ("name", "id", "_target_"))
-        if name := next((str(value) for value in fields if value is not None), None):
-            found[top] = name.rpartition(".")[2] if name == config.get(f"{top}._target_") else name
+        own = config.get(f"{top}.name") or config.get(f"{top}.id") or chosen.get(top)
+        target = str(config.get(f"{top}._target_", "null")).rpartition(".")[2]
+        found[top] = str(own or target)
     return found
 
 

@@ -69,7 +69,7 @@ def interval(strata: Sequence[np.ndarray], statistic: Statistic = mean) -> Inter
         return Interval(value, None, None, n)
     if statistic is not mean:
         error = _bootstrap_error(strata, statistic)
-    half = _t(freedom) * error
+    half = float(_t(freedom)) * error
     return Interval(value, value - half, value + half, n)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from il.report.figures import Chart, Dots, Level, Line
 
@@ -29,12 +30,12 @@ class _Frame:
     def __init__(self, x: tuple[float, float], y: tuple[float, float], height: float):
         self.x, self.y, self.height = x, y, height
 
-    def px(self, x: np.ndarray | float) -> np.ndarray:
+    def px(self, x: ArrayLike) -> np.ndarray:
         return LEFT + (np.asarray(x) - self.x[0]) / (self.x[1] - self.x[0]) * (WIDTH - LEFT - RIGHT)
 
-    def py(self, y: np.ndarray | float) -> np.ndarray:
-        return self.height - BOTTOM - (np.asarray(y) - self.y[0]) / (self.y[1] - self.y[0]) * (
-            self.height - TOP - BOTTOM
+    def py(self, y: ArrayLike) -> np.ndarray:
+        return (
+            self.height - BOTTOM - (np.asarray(y) - self.y[0]) / (self.y[1] - self.y[0]) * (self.height - TOP - BOTTOM)
         )
 
 
@@ -98,7 +99,11 @@ def _curves(chart: Chart) -> str:
     parts += [_level(frame, level) for level in chart.levels]
     parts += [_band(frame, line) for line in chart.lines]
     parts += [_line(frame, line, k) for k, line in enumerate(chart.lines)]
-    ends = [(line.letter, line.style, *_end(frame, line)) for line in chart.lines if line.letter]
+    ends = [
+        (line.letter, line.style, *_end(frame, line))
+        for line in chart.lines
+        if line.letter and np.isfinite(line.y).any()
+    ]
     right = WIDTH - RIGHT
     ends += [(v.letter, v.style, right, float(frame.py(v.y))) for v in chart.levels if v.letter]
     parts.append(_on_the_way(frame, chart.lines) if chart.falling else _letters(ends, frame))
@@ -147,16 +152,19 @@ def _axes(frame: _Frame, chart: Chart, y_axis: bool = True, integers: bool = Fal
         if not integers or x == round(x):
             at = float(frame.px(x))
             parts.append(f'<path class="grid" d="M{at:.1f},{TOP}V{bottom:.1f}"/>')
-            parts.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 15:.1f}" text-anchor="middle">{short(x)}</text>')
+            parts.append(
+                f'<text class="tick" x="{at:.1f}" y="{bottom + 15:.1f}" text-anchor="middle">{short(x)}</text>'
+            )
     for y in ticks(*frame.y, count=5) if y_axis else []:
         at = float(frame.py(y))
         parts.append(f'<path class="grid" d="M{LEFT},{at:.1f}H{right}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{short(y)}</text>')
     middle = (LEFT + right) / 2
-    label = f'<text class="axis" x="{middle}" y="{frame.height - 6:.1f}" text-anchor="middle">{escape(chart.x_label)}</text>'
+    place = f'x="{middle}" y="{frame.height - 6:.1f}" text-anchor="middle"'
+    label = f'<text class="axis" {place}>{escape(chart.x_label)}</text>'
     if chart.y_label:
-        at = (TOP + bottom) / 2
-        label += f'<text class="axis" transform="translate(13,{at:.1f}) rotate(-90)" text-anchor="middle">'
+        turned = f"translate(13,{(TOP + bottom) / 2:.1f}) rotate(-90)"
+        label += f'<text class="axis" transform="{turned}" text-anchor="middle">'
         label += f"{escape(chart.y_label)}</text>"
     return "".join(parts) + f'<path class="frame" d="M{LEFT},{TOP}V{bottom:.1f}H{right}"/>' + label
 

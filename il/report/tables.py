@@ -32,7 +32,9 @@ def summary_csv(analysis: Analysis) -> str:
 def runs_csv(analysis: Analysis) -> str:
     """Return one line for each run, counted or not, for anybody's own analysis."""
     table, read = analysis.table, Finals(analysis.metric, analysis.output)
-    lines: list[list[Any]] = [["facet", "group", "seed", "status", "value", "normalized", "why_not", "problems", "path"]]
+    lines: list[list[Any]] = [
+        ["facet", "group", "seed", "status", "value", "normalized", "why_not", "problems", "path"]
+    ]
     for (facet, letter), runs in sorted(table.cells.items()):
         for run in runs:
             value, normalized = _cell(read.value(run)), _cell(read.normalized(run))

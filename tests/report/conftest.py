@@ -18,7 +18,7 @@ def write_run(
     final: float | None = None,
     status: str = "ok",
     seed: int = 1,
-    env: str = "ant",
+    env: str = "Ant-v5",
     algo: str = "dagger",
     config: dict[str, dict[str, Any]] | None = None,
     steps: int = 1000,
@@ -33,7 +33,7 @@ def write_run(
         final: mean test return of the last policy, by default the last of `returns`.
         status: as in run.json.
         seed: the run's seed.
-        env: name of the environment.
+        env: id of the environment.
         algo: name of the algorithm.
         config: further keys of each group, such as ``{"algo": {"beta": 0.5}}``.
         steps: environment steps of each round.
@@ -42,10 +42,11 @@ def write_run(
     """
     path.mkdir(parents=True)
     groups = {
-        "env": {"_target_": "il.envs.gym.make", "name": env},
-        "algo": {"_target_": f"il.algos.{algo}.Algo", "_partial_": True, "name": algo, "rounds": 10},
-        "policy": {"_target_": "il.policies.gaussian.Gaussian", "layers": 2},
-        "logger": {"project": path.name},
+        "env": {"_target_": "il.envs.make", "id": env, "kwargs": {}, "n_envs": 8},
+        "expert": {"_target_": "il.experts.pretrained.load", "_partial_": True},
+        "algo": {"_target_": "il.algos.dagger.DAgger", "_partial_": True, "rounds": 1 if algo == "bc" else 10},
+        "policy": {"_target_": "il.policies.auto.auto", "_partial_": True, "depth": 2, "fit": {"lr": 0.005}},
+        "logger": {"wandb": {"project": path.name}},
     }
     for name, more in (config or {}).items():
         groups[name] = {**groups.get(name, {}), **more}
@@ -54,6 +55,7 @@ def write_run(
     (path / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     record = {
         "id": path.name, "name": path.name, "group": f"{env}-{algo}", "status": status, "error": error,
+        "choices": {"env": env.lower(), "expert": "pretrained", "algo": algo, "policy": "auto", "preset": None},
         "git": {"sha": "0123456789abcdef", "dirty": False}, "versions": {"python": "3.11.7", "torch": "2.13.0"},
         "host": "node1", "command": ["python", "launch.py", *overrides], "start": 1.0 + seed, "end": 2.0 + seed,
         "config_hash": path.name, "attempts": 1,
@@ -92,7 +94,7 @@ def make_run() -> Callable[..., Path]:
 def sweep(tmp_path: Path) -> Path:
     """Two environments × (cloning, DAgger with three β) × five seeds, with made-up learning curves."""
     rng = np.random.default_rng(0)
-    for env, hard in (("ant", 1.0), ("hopper", 2.0)):
+    for env, hard in (("Ant-v5", 1.0), ("Hopper-v5", 2.0)):
         for algo, beta in (("bc", None), ("dagger", 0.0), ("dagger", 0.5), ("dagger", 1.0)):
             for seed in range(1, 6):
                 gain = 40 - 25 * (beta or 0)

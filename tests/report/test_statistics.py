@@ -80,7 +80,7 @@ def test_profile_is_wilsons() -> None:
 def test_coverage_on_normal_runs(n: int) -> None:
     x = np.random.default_rng(n).normal(size=(4000, n))
     _, low, high, _ = mean_band(x.T)
-    assert 0.935 < np.mean((low <= 0) & (0 <= high)) < 0.965
+    assert 0.935 < np.mean((low <= 0) & (high >= 0)) < 0.965
 
 
 def test_printed_coverage_is_what_is_measured() -> None:
