@@ -22,8 +22,8 @@ SEEDS = (3, 5, 10, 20)
 REPEATS = 4000
 KINDS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
     "normal": lambda rng, size: rng.normal(size=size),
-    "skewed (lognormal, σ = ½)": lambda rng, size: np.exp(0.5 * rng.normal(size=size)),
-    "one seed in five fails": lambda rng, size: np.where(
+    "skewed": lambda rng, size: np.exp(0.5 * rng.normal(size=size)),
+    "failing": lambda rng, size: np.where(
         rng.random(size) < 0.2, rng.normal(0.3, 0.15, size), rng.normal(1, 0.05, size)
     ),
 }

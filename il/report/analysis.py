@@ -141,8 +141,8 @@ def _profiles(scores: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, ...]
     every = np.concatenate(list(scores.values()) or [np.empty(0)])
     if not len(every):
         return {}
-    low, high = min(0.0, float(every.min())), max(1.0, float(every.max()))
-    thresholds = np.linspace(max(low, -1.0), min(high, 2.0) * 1.02, 101)
+    low, high = max(float(every.min()), -1.0), min(max(float(every.max()), 1.0), 2.0)
+    thresholds = np.linspace(low - 0.05 * (high - low), high + 0.02 * (high - low), 101)
     return {letter: (thresholds, *profile(x, thresholds)) for letter, x in scores.items() if len(x)}
 
 

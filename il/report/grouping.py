@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from il.report.keys import ABSENT, check, differing, matching, order, shortest, telling, text, value_of
@@ -133,7 +134,11 @@ def _without_doubles(runs: Sequence[Run], skip: set[str]) -> tuple[list[Run], li
     for copies in same.values():
         best = max(copies, key=lambda r: (r.status == "ok", len(r.rows.get("round", ())), r.record.get("start") or 0))
         kept.append(best)
-        doubles += [(run, f"has the configuration and seed of {best.path}") for run in copies if run is not best]
+        doubles += [
+            (run, f"has the configuration and seed of {Path(*best.path.parts[-2:])}")
+            for run in copies
+            if run is not best
+        ]
     return kept, doubles
 
 

@@ -161,10 +161,10 @@ def describe(estimate: Interval) -> str:
     if estimate.low is not None and estimate.high is not None:
         half = (estimate.high - estimate.low) / 2
         decimals = int(np.clip(1 - np.floor(np.log10(half)), 0, 12))
-        return "{} [{}, {}]".format(*(number(v, decimals) for v in (estimate.value, estimate.low, estimate.high)))
+        return "{} [{},\u00a0{}]".format(*(number(v, decimals) for v in (estimate.value, estimate.low, estimate.high)))
     if estimate.n < 2:
-        return number(estimate.value) if estimate.n == 0 else f"{number(estimate.value)} (one run)"
-    return f"{number(estimate.value)} (no spread)"
+        return number(estimate.value) if estimate.n == 0 else f"{number(estimate.value)} (one\u00a0run)"
+    return f"{number(estimate.value)} (no\u00a0spread)"
 
 
 def _share(estimate: Interval) -> str:

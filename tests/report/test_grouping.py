@@ -86,7 +86,7 @@ def test_filters(sweep):
         keep(runs, {"algo.bata": "1"})
     with pytest.raises(ConfigError, match="there are Ant-v5, Hopper-v5"):
         keep(runs, {"env": "Walker2d-v5"})
-    with pytest.raises(ConfigError, match="did you mean 'policy.depth'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'policy\.depth'"):
         tabulate(runs, ["policy.dept"], ["env"], ["ok"], IGNORED)
 
 

@@ -142,7 +142,7 @@ def test_crafted_runs_give_a_right_and_safe_page(crafted):
     assert float(lengths["mean"]) == pytest.approx((41 + 32 + 23) / 3) and lengths["n"] == "3"
     assert (rows["dagger, beta=0.2"]["n"], rows["dagger, beta=0.2"]["mean"]) == ("1", "3.0")
     assert (rows["dagger, beta=0.3"]["n"], rows["dagger, beta=0.3"]["planned"]) == ("1", "2")
-    assert "±" not in text and "40 (one run)" in text
+    assert "±" not in text and "40 (one\u00a0run)" in text
     why = [row["why_not"] for row in read_csv(crafted / "runs.csv") if row["why_not"]]
     assert len(why) == 2 and len(read_csv(crafted / "runs.csv")) == 13
     longest = max(len(word) for t in outline.texts for word in t.split() if "{" not in t)
