@@ -167,13 +167,19 @@ def _overrides() -> list[str]:
 
 def _info(run: RunDir, cfg: DictConfig, config: dict[str, Any], rounds: int) -> RunInfo:
     """Return names that are equal for runs that differ in their seed only."""
-    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    choices = run.info.get("choices") or _choices()  # stored ones win: resume=DIR has the defaults on its command line
     env, algo = choices.get("env", cfg.env.get("id", "env")), choices.get("algo", "algo")
     varied = [o for o in _overrides() if o.split("=")[0] not in {"seed", "env", "algo", *RESUME_MAY_CHANGE}]
     without_seed = {k: v for k, v in config.items() if k != "seed"}
     group = f"{env}-{algo}" + (f"-{config_hash(without_seed)[:6]}" if varied else "")
-    run.update(name=f"{group}-s{cfg.seed}", group=group)
+    run.update(name=f"{group}-s{cfg.seed}", group=group, choices=choices)
     return RunInfo(
         dir=run.path, id=run.info["wandb_id"], name=f"{group}-s{cfg.seed}"[:128], group=group[:128], job_type="train",
         config=config, tags=[t[:64] for t in (algo, env)], resumed=run.info["attempts"] > 1, total_rounds=rounds,
     )  # fmt: skip
+
+
+def _choices() -> dict[str, str | None]:
+    """Return which file of each group the command line chose."""
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    return {group: name for group, name in choices.items() if "/" not in group}

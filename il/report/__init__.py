@@ -1,0 +1,1 @@
+"""Comparing runs: tables, figures and one self-contained page from nothing but their directories."""
