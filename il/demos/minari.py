@@ -16,7 +16,7 @@ PREFIX = "minari:"
 def _library() -> ModuleType:
     try:
         import minari
-        import minari.data_collector  # noqa: F401 - not imported by the package itself
+        import minari.data_collector
     except ImportError as error:
         raise ConfigError(f"Minari data sets need an extra: pip install minari h5py ({error})") from None
     return minari
