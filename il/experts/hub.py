@@ -63,7 +63,9 @@ def fetch(repo: str, file: str | None, revision: str | None) -> Path:
         raise ConfigError("expert=hub needs an extra: pip install huggingface_hub") from None
     try:
         patterns = [file or "*.zip", *PATTERNS]
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=list(NO_AGENTS)))
+        return Path(
+            snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=list(NO_AGENTS))
+        )
     except errors.GatedRepoError:
         said = "is gated; ask its owner for access and log in with `hf auth login`"
     except errors.RepositoryNotFoundError:

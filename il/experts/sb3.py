@@ -45,6 +45,8 @@ class Sb3Expert(Expert):
         options = ", ".join(f"{k}={v}" for k, v in folder.wrappers.items())
         sb3_reader.check_spaces(archive, spec, f"{path} (trained with {options})" if options else path)
         self.spec = spec
+        self._low = np.zeros(1) if spec.low is None else spec.low
+        self._range = np.ones(1) if spec.high is None else spec.high - self._low
         shape = archive.space("observation_space").shape
         self._transpose = shape != spec.expert_obs_shape
         self._stats = _statistics(archive, folder, stats, shape)
@@ -55,7 +57,8 @@ class Sb3Expert(Expert):
         self.provenance = Provenance(
             f"Stable-Baselines3 {self.algorithm} {path} ({normalizer})",
             made_for,
-            *(folder.score or (None, None)),
+            folder.score[0] if folder.score else None,
+            folder.score[1] if folder.score else None,
             sha256(Path(path)),
             {
                 "algo": self.algorithm,
@@ -80,8 +83,7 @@ class Sb3Expert(Expert):
         out = self._nets.act(self._observe(obs)).numpy()
         if self.spec.discrete:
             return out.astype(np.int64)
-        low, high = self.spec.low, self.spec.high
-        return (low + 0.5 * (out + 1) * (high - low)).astype(np.float32) if self._nets.squashed else out
+        return (self._low + 0.5 * (out + 1) * self._range).astype(np.float32) if self._nets.squashed else out
 
     @torch.no_grad()
     def q(self, obs: np.ndarray, act: np.ndarray | None) -> np.ndarray:
@@ -89,8 +91,7 @@ class Sb3Expert(Expert):
         if self._nets.q is None:
             raise NotImplementedError(f"{self.algorithm} learns no Q")
         if act is not None and not self.spec.discrete:
-            low, high = self.spec.low, self.spec.high
-            act = 2 * (np.clip(act, low, high) - low) / (high - low) - 1
+            act = 2 * np.clip((act - self._low) / self._range, 0, 1) - 1
         chosen = None if act is None else torch.as_tensor(act)
         return self._in_reward_units(self._nets.q(self._observe(obs), chosen))
 
@@ -131,7 +132,7 @@ def _networks(archive: sb3_reader.Archive, trusted: bool) -> tuple[sb3_nets.Netw
     """Return the policy, and whether code from the zip ran."""
     try:
         return sb3_nets.rebuild(archive), False
-    except sb3_nets.CannotRebuild as reason:
+    except sb3_nets.CannotRebuildError as reason:
         if not trusted:
             raise ConfigError(
                 f"{archive.path} cannot be rebuilt from its tensors: {reason}; set expert.trusted=true if you trust "

@@ -182,7 +182,7 @@ def _first_yaml(places: list[Path], name: str) -> dict[str, Any]:
     for place in places:
         if (place / name).is_file():
             try:
-                content = yaml.load((place / name).read_text(), _loader())  # noqa: S506 - derives from SafeLoader
+                content = yaml.load((place / name).read_text(), _loader())
             except (yaml.YAMLError, UnicodeDecodeError) as error:
                 raise ConfigError(f"{place / name} is no YAML ({' '.join(str(error).split())[:100]})") from None
             return content if isinstance(content, dict) else {}
@@ -200,7 +200,10 @@ def _loader() -> type:
         pairs = loader.construct_sequence(node, deep=True)
         return dict(pairs[0]) if pairs else {}
 
+    def sequence(loader: Any, node: Any) -> list[Any]:
+        return list(loader.construct_sequence(node))
+
     Loader.add_constructor("tag:yaml.org,2002:python/object/apply:collections.OrderedDict", ordered)
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", sequence)
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
     return Loader

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ HARMLESS = set(
 STOCK = ("stable_baselines3.", "sb3_contrib.tqc.")
 
 
-class CannotRebuild(Exception):
+class CannotRebuildError(Exception):
     """The tensors are not those of a plain MLP; the text says what is in the way."""
 
 
@@ -42,16 +43,16 @@ def rebuild(archive: Archive) -> Networks:
     """Build the policy from its tensors; nothing of the zip is unpickled.
 
     Raises:
-        CannotRebuild: for anything but a plain MLP of Stable-Baselines3's own classes.
+        CannotRebuildError: for anything but a plain MLP of Stable-Baselines3's own classes.
     """
     kwargs, module = archive.policy_kwargs, str(archive.data.get("policy_class", {}).get("__module__"))
     odd = sorted(kwargs.keys() - HARMLESS)
     if odd and not (odd == ["features_extractor_class"] and "FlattenExtractor" in str(kwargs[odd[0]])):
-        raise CannotRebuild(f"its policy takes {odd[0]}={kwargs[odd[0]]}")
+        raise CannotRebuildError(f"its policy takes {odd[0]}={kwargs[odd[0]]}")
     if not module.startswith(STOCK):
-        raise CannotRebuild(f"its policy class comes from {module}")
+        raise CannotRebuildError(f"its policy class comes from {module}")
     if len(archive.space("observation_space").shape) > 1:
-        raise CannotRebuild("it observes images")
+        raise CannotRebuildError("it observes images")
     parts = _Parts(archive)
     networks = {
         "actor-critic": _actor_critic,
@@ -62,7 +63,7 @@ def rebuild(archive: Archive) -> Networks:
     }[archive.family](parts)
     left = sorted(key for key in archive.state if key not in parts.used and "_target." not in key)
     if [key for key in left if not key.endswith("log_std")]:
-        raise CannotRebuild(f"it has further tensors such as {left[0]}")
+        raise CannotRebuildError(f"it has further tensors such as {left[0]}")
     return networks
 
 
@@ -70,20 +71,21 @@ class _Parts:
     """Takes layers out of a state dict and remembers which."""
 
     def __init__(self, archive: Archive):
-        self.state, self.used = archive.state, set()
+        self.state = archive.state
+        self.used: set[str] = set()
         self.discrete = archive.space("action_space").kind == "Discrete"
         self.squash_output = bool(archive.policy_kwargs.get("squash_output", False))
         self.clip_mean = float(archive.policy_kwargs.get("clip_mean", 2.0))
         default = "Tanh" if archive.family == "actor-critic" else "ReLU"
         name = re.findall(r"\w+", str(archive.policy_kwargs.get("activation_fn", default)))[-1]
         if name not in ACTIVATIONS:
-            raise CannotRebuild(f"its activation is {name}")
+            raise CannotRebuildError(f"its activation is {name}")
         self.activation: type[nn.Module] = getattr(nn, name)
 
     def linear(self, prefix: str) -> nn.Module:
         weight, bias = self.state.get(f"{prefix}.weight"), self.state.get(f"{prefix}.bias")
         if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1]:
-            raise CannotRebuild(f"{prefix} is no linear layer")
+            raise CannotRebuildError(f"{prefix} is no linear layer")
         self.used |= {f"{prefix}.weight", f"{prefix}.bias"}
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight, "bias": bias})
@@ -93,7 +95,7 @@ class _Parts:
         """Return linear layers with activations between them, and after the last one where `hidden_only`."""
         found = {int(m[1]) for key in self.state if (m := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.\w+", key))}
         if sorted(found) != list(range(0, 2 * len(found), 2)):
-            raise CannotRebuild(f"{prefix} has other layers than linear ones")
+            raise CannotRebuildError(f"{prefix} has other layers than linear ones")
         layers: list[nn.Module] = []
         for k in sorted(found):
             layers += [self.linear(f"{prefix}.{k}"), self.activation()]
@@ -157,14 +159,15 @@ def _twins(critics: Sequence[nn.Module]) -> Callable[[Tensor, Tensor | None], Te
 
 
 def load_library(archive: Archive) -> Networks:
-    """Build the policy with Stable-Baselines3's classes. **This runs code from the zip**: it unpickles the policy's
-    class and arguments, and nothing else; spaces and schedules are ours.
+    """Build the policy with the library's classes, which **runs code from the zip**.
+
+    The policy's class and arguments are unpickled and nothing else; spaces and schedules are ours.
 
     Raises:
         ConfigError: when the library is missing, or the class or arguments cannot be unpickled or do not fit.
     """
     try:
-        import stable_baselines3  # noqa: F401 - the zip's classes live there
+        import stable_baselines3
     except ImportError:
         raise ConfigError(f"{archive.path} needs an extra: pip install stable-baselines3 sb3-contrib") from None
     try:
@@ -206,7 +209,7 @@ def _library_networks(archive: Archive, policy: Any) -> Networks:
 def _unpickle(value: dict[str, Any]) -> Any:
     if ":serialized:" not in value:
         return dict(value)
-    import cloudpickle
+    import cloudpickle  # type: ignore[import-untyped]
 
     return cloudpickle.loads(base64.b64decode(value[":serialized:"]))
 
@@ -215,10 +218,10 @@ def _space(archive: Archive, key: str) -> Any:
     from gymnasium import spaces
 
     space = archive.space(key)
-    if space.kind == "Discrete":
+    if space.n is not None:
         return spaces.Discrete(space.n)
     if len(space.shape) == 3 and space.dtype == "uint8":
-        return spaces.Box(0, 255, space.shape, "uint8")
-    unbounded = space.low is None or space.high is None
-    low, high = (-torch.inf, torch.inf) if unbounded else (space.low, space.high)
-    return spaces.Box(low, high, space.shape, "float32")
+        return spaces.Box(0, 255, space.shape, np.uint8)
+    if space.low is None or space.high is None:
+        return spaces.Box(-np.inf, np.inf, space.shape, np.float32)
+    return spaces.Box(space.low, space.high, space.shape, np.float32)

@@ -112,7 +112,11 @@ def read(path: Path) -> Archive:
                 raise ConfigError(f"{path} is {what}: it holds {', '.join(sorted(names)[:4])}")
             data = json.loads(file.read("data"))
             state = torch.load(io.BytesIO(file.read("policy.pth")), map_location="cpu", weights_only=True)
-            version = file.read("_stable_baselines3_version").decode().strip() if "_stable_baselines3_version" in names else ""
+            version = (
+                file.read("_stable_baselines3_version").decode().strip()
+                if "_stable_baselines3_version" in names
+                else ""
+            )
     except ConfigError:
         raise
     except Exception as error:  # damaged bytes can make zip, JSON and torch raise anything
@@ -138,9 +142,13 @@ def algorithm(archive: Archive, asked: str | None, said: str | None) -> str:
     possible = FAMILIES[archive.family]
     if asked is not None:
         if asked not in ALGORITHMS:
-            raise ConfigError(f"expert.algo={asked} is unknown{nearest(asked, ALGORITHMS)}; known are {', '.join(ALGORITHMS)}")
+            raise ConfigError(
+                f"expert.algo={asked} is unknown{nearest(asked, ALGORITHMS)}; known are {', '.join(ALGORITHMS)}"
+            )
         if asked not in possible:
-            raise ConfigError(f"expert.algo={asked}, but {archive.path} was trained by {' or '.join(possible)}; leave it out")
+            raise ConfigError(
+                f"expert.algo={asked}, but {archive.path} was trained by {' or '.join(possible)}; leave it out"
+            )
         return asked
     if said in possible:
         return said

@@ -1,9 +1,8 @@
 import hashlib
 import json
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -13,7 +12,6 @@ from il.envs.base import EnvSpec
 from il.errors import ConfigError
 from il.experts.hub import HubExpert, choose
 
-SHARED = Path(os.environ.get("IL_SHARED", Path(__file__).parents[2].parent / "shared"))
 REPO, COMMIT = "sb3/ppo-BipedalWalker-v3", "0123456789abcdef0123456789abcdef01234567"
 ONES = np.ones(4, np.float32)
 SPEC = EnvSpec("BipedalWalker-v3", (24,), (24,), False, 4, -ONES, ONES, 1600)
@@ -22,8 +20,8 @@ SPEC = EnvSpec("BipedalWalker-v3", (24,), (24,), False, 4, -ONES, ONES, 1600)
 class Hub(BaseHTTPRequestHandler):
     """Answers what the hub's client asks about one repository."""
 
-    files: dict[str, bytes] = {}
-    fetched: list[str] = []
+    files: ClassVar[dict[str, bytes]]
+    fetched: ClassVar[list[str]]
 
     def log_message(self, *_):
         pass
@@ -64,11 +62,9 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
+def hub(tmp_path, monkeypatch, shared):
     constants = pytest.importorskip("huggingface_hub.constants")
-    folder = SHARED / "data/zoo/ppo/BipedalWalker-v3"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder}")
+    folder = shared / "data/zoo/ppo/BipedalWalker-v3"
     names = {"BipedalWalker-v3.zip": "ppo-BipedalWalker-v3.zip", "vecnormalize.pkl": "vec_normalize.pkl"}
     Hub.files = {names.get(p.name, p.name): p.read_bytes() for p in folder.iterdir()}
     Hub.files |= {
@@ -80,7 +76,9 @@ def hub(tmp_path, monkeypatch):
     Hub.fetched = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", here)  # what HF_ENDPOINT sets when the client is imported
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", here + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     yield server

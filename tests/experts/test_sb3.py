@@ -13,7 +13,6 @@ from il.errors import ConfigError
 from il.experts import sb3_nets, sb3_reader
 from il.experts.sb3 import Sb3Expert
 
-SHARED = Path(os.environ.get("IL_SHARED", Path(__file__).parents[2].parent / "shared"))
 ZOO = {
     "ppo/CartPole-v1": (4, 2, True),
     "dqn/CartPole-v1": (4, 2, True),
@@ -30,10 +29,8 @@ ZOO = {
 
 
 @pytest.fixture
-def zoo() -> Path:
-    if not (SHARED / "data/zoo").is_dir():
-        pytest.skip(f"no {SHARED / 'data/zoo'}")
-    return SHARED / "data/zoo"
+def zoo(shared) -> Path:
+    return shared / "data/zoo"
 
 
 def spec_of(id: str, obs: int | tuple[int, ...], act: int, discrete: bool, bound: float = 1.0) -> EnvSpec:

@@ -11,26 +11,21 @@ from il.errors import ConfigError
 from il.experts.sb3 import Sb3Expert
 from il.experts.sb3_folder import statistics
 
-SHARED = Path(os.environ.get("IL_SHARED", Path(__file__).parents[2].parent / "shared"))
 ONES = np.ones(4, np.float32)
 WALKER = EnvSpec("BipedalWalker-v3", (24,), (24,), False, 4, -ONES, ONES, 1600)
 
 
 @pytest.fixture
-def walker(tmp_path) -> Path:
-    source = SHARED / "data/zoo/ppo/BipedalWalker-v3"
-    if not source.is_dir():
-        pytest.skip(f"no {source}")
-    return Path(shutil.copytree(source, tmp_path / "ppo/BipedalWalker-v3"))
+def walker(tmp_path, shared) -> Path:
+    return Path(shutil.copytree(shared / "data/zoo/ppo/BipedalWalker-v3", tmp_path / "ppo/BipedalWalker-v3"))
 
 
 @pytest.fixture
 def made(tmp_path):
     """A PPO agent trained for a moment under VecNormalize: (zip, statistics, model, wrapped environment)."""
     PPO = pytest.importorskip("stable_baselines3").PPO
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-
     import gymnasium
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     env = VecNormalize(DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")]), clip_obs=2.0)
     model = PPO("MlpPolicy", env, n_steps=64, batch_size=64, n_epochs=1, device="cpu", seed=0).learn(64)
@@ -83,7 +78,9 @@ def test_missing_statistics_are_an_error(walker):
 )
 def test_how_rl_zoo_writes_its_setting(walker, setting, needed):
     (walker / "vecnormalize.pkl").unlink()
-    (walker / "config.yml").write_text(f"!!python/object/apply:collections.OrderedDict\n- - - {setting.replace(': ', chr(10) + '    - ', 1)}\n")
+    key, value = setting.split(": ", 1)
+    config = f"!!python/object/apply:collections.OrderedDict\n- - - {key}\n    - {value}\n"
+    (walker / "config.yml").write_text(config)
     if needed:
         with pytest.raises(ConfigError, match="normalised"):
             expert(walker / "BipedalWalker-v3.zip", WALKER)
