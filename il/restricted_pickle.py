@@ -56,9 +56,9 @@ class _Array(np.ndarray):
 
     __slots__ = ()
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:  # type: ignore[override]
+    def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
-        super().__setstate__((1, shape, _plain(dtype), bool(fortran), _bytes(raw)))
+        super().__setstate__((1, shape, _plain(dtype), bool(fortran), _bytes(raw)))  # type: ignore[arg-type]
 
 
 def _plain(dtype: Any) -> np.dtype:

@@ -12,16 +12,6 @@ import pytest
 from il.errors import ConfigError
 from il.restricted_pickle import NUMPY, Inert, load
 
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("IL_SHARED", ROOT.parent / "shared"))
-
-
-@pytest.fixture
-def data() -> Path:
-    if not (SHARED / "data").is_dir():
-        pytest.skip(f"no {SHARED / 'data'}")
-    return SHARED / "data"
-
 
 def write(path: Path, content, protocol: int = 5) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content, protocol))
@@ -160,6 +150,7 @@ def test_a_missing_file_names_its_neighbour(tmp_path):
         load(tmp_path / "Hoper.pkl")
 
 
-def test_course_pickles_are_readable(data):
+def test_course_pickles_are_readable(shared):
+    data = shared / "data"
     for path in [*data.glob("cs285/experts/*.pkl"), *data.glob("cs285/expert_data/*.pkl")]:
         assert load(path)

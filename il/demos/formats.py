@@ -75,16 +75,21 @@ def write(path: str, format: str | None, demos: Demonstrations) -> None:
     Raises:
         ConfigError: when `path` exists, or the format cannot hold the data.
     """
+    require_free(path)
     format = _known(format) if format else detect(path)
     if format == "minari":
         return minari.write(path, demos.rollout, demos.env_id)
     file = Path(path)
-    if file.exists():
-        raise ConfigError(f"to={path} exists and is not replaced; name another file")
     file.parent.mkdir(parents=True, exist_ok=True)
     if format == "npz":
         return npz.write(file, demos.rollout, {"env_id": demos.env_id, "source": demos.source})
     return (course if format == "course" else imitation).write(file, demos.rollout)
+
+
+def require_free(path: str) -> None:
+    """Raise a `ConfigError` when there is a file at `path` already."""
+    if not path.startswith(minari.PREFIX) and Path(path).exists():
+        raise ConfigError(f"to={path} exists and is not replaced; name another file")
 
 
 def _known(format: str) -> str:

@@ -1,5 +1,6 @@
 """The ``.npz`` of the package `imitation`: episodes laid end to end, T + 1 observations each."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def read(path: Path, horizon: int | None) -> Rollout:
     if (np.diff(edges) <= 0).any():
         raise ConfigError(f"{path}: indices do not ascend within {steps} steps")
     out = []
-    for k, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (start, stop) in enumerate(itertools.pairwise(edges)):
         ended, at_limit = bool(found["terminal"][k]), horizon is not None and stop - start >= horizon
         obs = found["obs"][start + k : stop + k + 1]
         ends = ended and not at_limit, ended and at_limit

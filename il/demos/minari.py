@@ -1,6 +1,5 @@
 """Minari data sets, through the package `minari` (an extra)."""
 
-import re
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +15,7 @@ PREFIX = "minari:"
 def _library() -> ModuleType:
     try:
         import minari
-        import minari.data_collector  # noqa: F401 - not imported by the package itself
+        import minari.data_collector
     except ImportError as error:
         raise ConfigError(f"Minari data sets need an extra: pip install minari h5py ({error})") from None
     return minari
@@ -66,8 +65,10 @@ def write(name: str, rollout: Rollout, env_id: str | None) -> None:
     from gymnasium import spaces
 
     id = name[len(PREFIX) :]
-    if not name.startswith(PREFIX) or not re.fullmatch(r"[-\w/]+-v\d+", id):
-        raise ConfigError(f"to={name}: a Minari data set is named like minari:ant/expert-v0")
+    try:
+        minari.dataset.minari_dataset.parse_dataset_id(id if name.startswith(PREFIX) else "")
+    except (ValueError, TypeError):  # TypeError: no version
+        raise ConfigError(f"to={name}: a Minari data set is named like minari:ant/expert-v0") from None
     if id in minari.list_local_datasets():
         raise ConfigError(f"to={name}: this data set exists; raise its version, or delete it with `minari delete`")
     discrete = rollout.act.ndim == 1

@@ -62,4 +62,5 @@ def read(path: Path) -> tuple[Rollout, dict[str, Any]]:
 def write(path: Path, rollout: Rollout, meta: dict[str, Any]) -> None:
     """Write a rollout; `meta` is JSON-able (the environment's id, where the data come from)."""
     header = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    np.savez_compressed(path, **rollout.arrays(), meta=header)
+    columns: dict[str, Any] = {**rollout.arrays(), "meta": header}
+    np.savez_compressed(path, **columns)

@@ -1,5 +1,6 @@
 """From episodes of any format to a `Rollout`, and back."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -123,7 +124,7 @@ def split(rollout: Rollout, what: str) -> list[Trajectory]:
     """
     starts = np.searchsorted(rollout.episode, np.arange(len(rollout.seed) + 1))
     out = []
-    for k, (start, stop) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for k, (start, stop) in enumerate(itertools.pairwise(starts)):
         if not np.array_equal(rollout.t[start:stop], np.arange(stop - start)) or start == stop:
             raise ConfigError(
                 f"episode {k} is sub-sampled, and {what} wants successive steps; "

@@ -1,17 +1,16 @@
 """Recorded episodes as an expert that cannot be asked."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from il.demos import formats
+from il.demos.trajectory import select
 from il.envs.base import EnvSpec
 from il.errors import ConfigError
 from il.experts.base import Expert, Provenance
 from il.experts.checks import check_env, check_sizes, sha256
-
-if TYPE_CHECKING:
-    from il.rollout import Rollout
+from il.rollout import Rollout
 
 
 class DemosExpert(Expert):
@@ -31,9 +30,6 @@ class DemosExpert(Expert):
     queryable = False
 
     def __init__(self, path: str, format: str | None, episodes: int | None, env: str | None, *, spec: EnvSpec):
-        from il.demos import formats
-        from il.demos.trajectory import select
-
         demos = formats.read(path, format, spec.horizon)
         rollout = demos.rollout
         made_for = env or demos.env_id
@@ -43,7 +39,7 @@ class DemosExpert(Expert):
         discrete = rollout.act.ndim == 1
         size = spec.act_dim if discrete else rollout.act.shape[1]
         check_sizes(rollout.obs.shape[1:], (discrete, size), spec.obs_shape, spec, path)
-        if discrete and not (0 <= rollout.label.min() and rollout.label.max() < spec.act_dim):
+        if discrete and not (rollout.label.min() >= 0 and rollout.label.max() < spec.act_dim):
             raise ConfigError(
                 f"{path} has actions up to {rollout.label.max()}, {spec.id} takes 0 to {spec.act_dim - 1}"
             )
@@ -61,7 +57,7 @@ class DemosExpert(Expert):
             {"episodes": len(returns), "steps": len(self._rollout)},
         )
 
-    def demonstrations(self) -> "Rollout":
+    def demonstrations(self) -> Rollout:
         """Return the recorded episodes."""
         return self._rollout
 

@@ -8,15 +8,12 @@ import pytest
 from il.demos import course
 from il.errors import ConfigError
 
-SHARED = Path(os.environ.get("IL_SHARED", Path(__file__).parents[2].parent / "shared"))
 TASKS = {"Ant": (27, 8, 4682), "HalfCheetah": (17, 6, 4035), "Hopper": (11, 3, 3718), "Walker2d": (17, 6, 5383)}
 
 
 @pytest.fixture
-def files() -> Path:
-    if not (SHARED / "data").is_dir():
-        pytest.skip(f"no {SHARED / 'data'}")
-    return SHARED / "data/cs285/expert_data"
+def files(shared) -> Path:
+    return shared / "data/cs285/expert_data"
 
 
 def episode(steps: int = 4, **changes) -> dict:
