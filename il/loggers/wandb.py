@@ -4,25 +4,27 @@ The record of truth is the run directory. Measured with wandb 0.31: logging neve
 a run do when the service misbehaves, for ever by default, so both are bounded here and end in an offline run.
 """
 
-import csv
-import hashlib
-import math
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
 from il.errors import ConfigError, nearest
 from il.loggers.base import Logger, RunInfo, Status
 from il.loggers.reach import reachable, refused
+from il.loggers.wandb_values import finite, legal, plain, show
 
 MODES = ("online", "offline", "disabled")
+
+UNSENT = 30.0
+"""Seconds after which a row is surely on the way; the client sends every 15."""
 
 
 class WandbLogger(Logger):
@@ -78,6 +80,7 @@ class WandbLogger(Logger):
         self._axes = axes
         self._run: Any = None
         self._dir = Path()
+        self._recent: deque[tuple[float, dict[str, Any]]] = deque()
 
     def check(self) -> None:
         """Where `required`, ask the service about the key.
@@ -91,8 +94,7 @@ class WandbLogger(Logger):
         insists, fix = "logger.wandb.required=true, but", "or set logger.wandb.required=false"
         try:
             wandb = _import_wandb()
-            with _environment(Path(tempfile.gettempdir())):
-                settings = self._global_settings(wandb)
+            with _prepared(wandb, Path(tempfile.gettempdir()), self._mode) as settings:
                 if settings.mode != "online":
                     return
                 if not wandb.login(prompt=False, verify=False):
@@ -111,9 +113,8 @@ class WandbLogger(Logger):
             ModuleNotFoundError: when wandb is not installed.
         """
         wandb = _import_wandb()
-        self._dir = run.dir / "wandb"
-        with _environment(self._dir):
-            settings = self._global_settings(wandb)
+        self._info, self._dir = run, run.dir / "wandb"
+        with _prepared(wandb, self._dir, self._mode) as settings:
             mode = settings.mode
             if mode == "online":
                 problem = self._open_online(wandb, run, settings.base_url)
@@ -130,8 +131,11 @@ class WandbLogger(Logger):
 
     def log(self, row: dict[str, float | int | str | None]) -> None:
         """Log a row; what is missing or not finite is left out. Never with a step: W&B drops rows behind it."""
-        if self._run is not None:
-            self._run.log({key: value for key, value in row.items() if _shown(value)}, commit=True)
+        kept, now = finite(row), time.monotonic()
+        self._do(lambda run: run.log(kept, commit=True))
+        self._recent.append((now, kept))
+        while now - self._recent[0][0] > UNSENT:
+            self._recent.popleft()
 
     def media(self, key: str, path: Path, row: dict[str, float | int]) -> None:
         """Show a video, picture, page or table (csv with a header line).
@@ -139,31 +143,46 @@ class WandbLogger(Logger):
         Raises:
             ValueError: for another kind of file.
         """
-        if self._run is not None:
-            self._run.log({key: _media(path), **row}, commit=True)
+        wandb = _import_wandb()
+        with _prepared(wandb, self._dir, self._mode):
+            kept = {key: show(wandb, path), **row}
+            self._do(lambda run: run.log(kept, commit=True))
 
     def summary(self, values: dict[str, Any]) -> None:
         """Set the run's final figures, shown in W&B's run table."""
-        if self._run is not None:
-            self._run.summary.update({key: value for key, value in values.items() if _shown(value)})
+        self._do(lambda run: run.summary.update(finite(values)))
 
     def finish(self, status: Status) -> None:
         """Close the W&B run, with exit code 1 unless all is well."""
-        run, self._run = self._run, None
-        if run is None:
-            return
         if status == "preempted":
-            run.mark_preempting()
+            self._do(lambda run: run.mark_preempting())
         try:
-            run.finish(exit_code=0 if status == "ok" else 1)
+            self._do(lambda run: run.finish(exit_code=0 if status == "ok" else 1))
         except TimeoutError:
             self._say(
                 f"not all uploaded in {self._finish_timeout:g} s; `wandb sync --include-online {self._dir}` does it"
             )
+        finally:
+            self._run = None
+            self._recent.clear()
 
-    def _global_settings(self, wandb: Any) -> Any:
-        """Return W&B's settings after its files, the environment and our mode."""
-        return wandb.setup(wandb.Settings(mode=self._mode) if self._mode else None).settings
+    def _do(self, act: Callable[[Any], None]) -> None:
+        """Act on the run, if there is one; open it again if W&B's own process is gone.
+
+        A scheduler's SIGTERM reaches that process too, and ends it while this one goes on to its checkpoint.
+        """
+        if self._run is None:
+            return
+        try:
+            act(self._run)
+        except ConnectionError:
+            wandb = _import_wandb()
+            _teardown(wandb)
+            self._run = wandb.run = None  # a run that lost its process can be neither finished nor gone on with
+            self.start(self._info)
+            for _, row in self._recent:
+                self._run.log(row, commit=True)
+            act(self._run)
 
     def _open_online(self, wandb: Any, run: RunInfo, url: str) -> str:
         """Open the run; return what was in the way, or an empty string."""
@@ -183,11 +202,11 @@ class WandbLogger(Logger):
             project=self._project,
             entity=self._entity,
             id=re.sub(r"[^\w.-]", "-", run.id)[:64],
-            name=_legal(run.name),
-            group=_legal(run.group),
-            job_type=_legal(run.job_type),
+            name=legal(run.name),
+            group=legal(run.group),
+            job_type=legal(run.job_type),
             tags=list(dict.fromkeys(tag[:64] for tag in run.tags if tag)),
-            config=_plain(run.config),
+            config=plain(run.config),
             dir=str(run.dir),
             mode=mode,
             resume="allow",
@@ -209,13 +228,17 @@ def _import_wandb() -> Any:
 
 
 def _teardown(wandb: Any) -> None:
-    with suppress(SystemExit):  # raised when W&B's own process ended badly
+    with suppress(SystemExit, ConnectionError):  # raised when W&B's own process ended badly
         wandb.teardown()
 
 
 @contextmanager
-def _environment(folder: Path) -> Iterator[None]:
-    """For a while, keep W&B silent and its files in `folder`, as far as the user has not said otherwise."""
+def _prepared(wandb: Any, folder: Path, mode: str | None) -> Iterator[Any]:
+    """For a while, keep W&B silent, its files in `folder` where the user has not said otherwise, and its mode ours.
+
+    Yields:
+        W&B's settings after its files and the environment.
+    """
     wanted = {
         "WANDB_SILENT": "true",  # the setting alone still asks for a key
         "WANDB_ERROR_REPORTING": "false",  # telemetry holds up the exit when the network is dead
@@ -224,46 +247,16 @@ def _environment(folder: Path) -> Iterator[None]:
     }
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
+    settings = wandb.setup().settings
+    usual = settings.mode
+    settings.mode = mode or usual
     try:
-        yield
+        yield settings
     finally:
+        settings.mode = usual
         for name in added:
             os.environ.pop(name, None)
 
 
-def _legal(name: str) -> str:
-    """Cut a name to the service's 128 characters; different names stay different."""
-    if len(name) <= 128:
-        return name
-    return f"{name[:119]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-def _shown(value: Any) -> bool:
-    return value is not None and not (isinstance(value, Real) and not math.isfinite(value))
-
-
-def _plain(node: Any) -> Any:
-    """Return the config with keys as strings: W&B takes no others."""
-    if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
-    return [_plain(value) for value in node] if isinstance(node, list | tuple) else node
-
-
-def _media(path: Path) -> Any:
-    wandb = _import_wandb()
-    kind = path.suffix.lower().lstrip(".")
-    if kind in ("mp4", "webm", "gif"):
-        return wandb.Video(str(path), format=kind)
-    if kind in ("png", "jpg", "jpeg"):
-        return wandb.Image(str(path))
-    if kind == "html":
-        return wandb.Html(path.read_text())
-    if kind == "csv":
-        with open(path, newline="") as file:
-            header, *rows = csv.reader(file)
-        return wandb.Table(columns=header, data=rows)
-    raise ValueError(f"{path.name}: W&B is shown mp4, webm, gif, png, jpg, html and csv")

@@ -1,6 +1,6 @@
 """A stand-in for the W&B service on the loopback: enough of it for the real client to log a run.
 
-It knows the GraphQL operations, the stream of rows and the file uploads that a run without artifacts needs, records
+It knows the GraphQL operations, the stream of rows and the uploads of files and artifacts (tables are such), records
 what arrives, and can be told to fail. It says nothing about how the real service behaves beyond the protocol.
 """
 
@@ -44,6 +44,8 @@ class WandbService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.runs: dict[str, SeenRun] = {}
+        self.artifacts: dict[str, str] = {}
+        """State of each artifact."""
         self.requests: list[str] = []
         self.unknown: list[str] = []
         self.lock = threading.RLock()
@@ -193,9 +195,37 @@ def _resume(service: WandbService, variables: dict[str, Any]) -> Any:
 
 
 def _create_files(service: WandbService, variables: dict[str, Any]) -> Any:
-    run, url = variables["run"], f"http://127.0.0.1:{service.server_port}/upload"
-    files = [{"name": name, "uploadUrl": f"{url}/{run}/{name}"} for name in variables["files"]]
+    run = variables["run"]
+    files = [{"name": name, "uploadUrl": f"{service.url}/upload/{run}/{name}"} for name in variables["files"]]
     return {"createRunFiles": {"runID": run, "uploadHeaders": [], "files": files}}
+
+
+def _create_artifact(service: WandbService, variables: dict[str, Any]) -> Any:
+    name = variables["input"]["artifactCollectionName"]
+    service.artifacts[name] = "PENDING"
+    artifact = {"id": name, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+    return {"createArtifact": {"artifact": artifact}}
+
+
+def _create_manifest(service: WandbService, variables: dict[str, Any]) -> Any:
+    name = variables["artifactID"]
+    url = f"{service.url}/upload/{name}/manifest" if variables.get("includeUpload") else None
+    file = {"id": "F", "uploadUrl": url, "uploadHeaders": []}
+    return {"createArtifactManifest": {"artifactManifest": {"id": name, "file": file}}}
+
+
+def _create_artifact_files(service: WandbService, variables: dict[str, Any]) -> Any:
+    edges = []
+    for file in variables.get("artifactFiles") or variables["input"]["artifactFiles"]:
+        name, path = file["artifactID"], f"upload/{file['artifactID']}/{file['name']}"
+        node = {"storagePath": path, "uploadUrl": f"{service.url}/{path}", "uploadHeaders": []}
+        edges.append({"node": node | {"uploadMultipartUrls": None, "artifact": {"id": name}}})
+    return {"createArtifactFiles": {"files": {"edges": edges}}}
+
+
+def _commit_artifact(service: WandbService, variables: dict[str, Any]) -> Any:
+    service.artifacts[variables["artifactID"]] = "COMMITTED"
+    return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": None}}}
 
 
 _OPERATIONS: dict[str, Callable[[WandbService, dict[str, Any]], Any]] = {
@@ -208,4 +238,9 @@ _OPERATIONS: dict[str, Callable[[WandbService, dict[str, Any]], Any]] = {
     "RunResumeStatus": _resume,
     "RunStoppedStatus": lambda service, variables: {"project": {"run": {"stopped": False}}},
     "CreateRunFiles": _create_files,
+    "ArtifactType": lambda service, variables: {"project": {"artifact": None}},
+    "CreateArtifact": _create_artifact,
+    "CreateArtifactManifest": _create_manifest,
+    "CreateArtifactFiles": _create_artifact_files,
+    "CommitArtifact": _commit_artifact,
 }

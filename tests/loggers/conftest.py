@@ -1,0 +1,53 @@
+"""What the tests of the loggers share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from il.config import build
+from il.loggers.base import RunInfo
+
+CONF = Path(__file__).parents[2] / "conf" / "logger"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunInfo:
+    """A run whose directory exists."""
+    (tmp_path / "run").mkdir()
+    config = {"env": {"id": "Ant-v5"}, "algo": {"rounds": 3, "beta": [1.0, 0.5]}, "seed": 7}
+    return RunInfo(tmp_path / "run", "abc123", "ant-dagger-s7", "ant-dagger", "train", config, ["dagger", "ant"])
+
+
+@pytest.fixture
+def another(run: RunInfo, tmp_path: Path) -> Callable[[int], RunInfo]:
+    """Makes further runs, each with its own directory, id and seed."""
+
+    def make(k: int) -> RunInfo:
+        folder = tmp_path / f"run{k}"
+        folder.mkdir()
+        return replace(run, dir=folder, id=f"id{k}", name=f"ant-dagger-s{k}", config=run.config | {"seed": k})
+
+    return make
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Any]]:
+    """Builds a logger from its YAML with some knobs changed, as the trainer would."""
+
+    def make(name: str, **knobs: Any) -> Any:
+        node = OmegaConf.load(CONF / f"{name}.yaml")[name]
+        return build(OmegaConf.merge(node, knobs), f"logger.{name}")
+
+    yield make
+
+
+def rows(n: int, start: int = 0) -> list[dict[str, Any]]:
+    """Return n rounds as the trainer logs them."""
+    return [
+        {"round": k, "env_steps": 1000 * (k + 1), "eval/return_mean": k + 0.5, "train/loss": 1 / (k + 1)}
+        for k in range(start, start + n)
+    ]
