@@ -13,6 +13,7 @@ ALGOS = {
     "switch_dagger": [],
     "switch_dagger aggregate": ["algo.aggregate=true", "algo.fresh=false", "algo.sample=true"],
     "smile": ["algo.alpha=0.4"],
+    "forward": ["algo.block=15"],
     "smile continuous": ["env=pendulum", "env.horizon=40", "algo.alpha=0.4"],
 }
 
