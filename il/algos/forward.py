@@ -38,8 +38,8 @@ class Forward(PolicySequence):
         needed = -(-horizon // block)
         if rounds is None and needed > MOST_POLICIES:
             raise ConfigError(
-                f"forward training with algo.block={block} takes {needed} rounds, one policy per block of the {horizon} "
-                f"steps of {setup.spec.id}: take algo.block={-(-horizon // MOST_POLICIES)} or more (an approximation), "
+                f"forward training with algo.block={block} takes {needed} rounds, one a block, for the {horizon} "
+                f"steps of {setup.spec.id}: set algo.block={-(-horizon // MOST_POLICIES)} or more (an approximation), "
                 f"a shorter env.horizon, or say algo.rounds={needed}"
             )
         if rounds is not None and rounds > needed:
