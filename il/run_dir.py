@@ -71,13 +71,16 @@ class RunDir:
             write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
             unique = uuid.uuid4().hex[:10]
             self.info = {"id": unique, "wandb_id": unique, "start": time.time(), "attempts": 0}
-        self.finished = self.info.get("status") == "ok" and (self.path / "summary.json").exists()
+        complete = self.info.get("status") == "ok" and (self.path / "summary.json").exists()
+        # with another budget there may be more to do
+        self.finished = complete and self.info.get("budget", config["budget"]) == config["budget"]
         if self.finished:
             return
         if not fresh and self.info["versions"] != versions():
             print("warning: the run was started with other versions; it goes on, but not bit for bit", file=sys.stderr)
         self.update(
             status="running", attempts=self.info["attempts"] + 1, config_hash=config_hash(config), error=None, end=None,
+            budget=config["budget"],
             command=sys.argv, host=socket.gethostname(), versions=versions(), git=self._git(), cpu=cpu(),
             slurm={k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k.endswith(("_ID", "_COUNT"))},
         )  # fmt: skip

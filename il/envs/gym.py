@@ -1,12 +1,14 @@
 """Any gymnasium environment as slots: exact for all, fast for none."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from il.envs import gym_snapshots
 from il.envs.base import EnvSpec, SlotError, VectorEnv, View
 from il.errors import ConfigError
 
@@ -30,7 +32,7 @@ class GymVectorEnv(VectorEnv):
         self._view = expert_view
         self._envs: list[gymnasium.Env[Any, Any] | None] = [None] * n
         first = self._envs[0] = self._make()
-        self.spec = read_spec(first, id, expert_view)
+        self.spec = replace(read_spec(first, id, expert_view), snapshots=gym_snapshots.possible(first))
         self._discrete_start = int(getattr(first.action_space, "start", 0))
         self.obs = np.zeros((n, *self.spec.obs_shape), np.float32)
         self.expert_obs = self.obs if expert_view is None else np.zeros((n, *self.spec.expert_obs_shape), np.float32)
@@ -74,6 +76,25 @@ class GymVectorEnv(VectorEnv):
                 raise SlotError(int(i), error) from error
         self._look(ids)
         return reward, terminated, truncated
+
+    def snapshot(self, ids: np.ndarray) -> list[tuple[gym_snapshots.State, np.ndarray]]:
+        """See `VectorEnv.snapshot`."""
+        return [(gym_snapshots.take(self._started(i)), self.obs[i].copy()) for i in ids]
+
+    def restore(self, ids: np.ndarray, state: list[tuple[gym_snapshots.State, np.ndarray]]) -> None:
+        """See `VectorEnv.restore`."""
+        for i, (inside, obs) in zip(ids, state, strict=True):
+            gym_snapshots.put(self._started(i), inside)
+            self.obs[i] = obs
+        self._look(ids)
+
+    def _started(self, i: int) -> "gymnasium.Env[Any, Any]":
+        """Return a slot's environment; one never used is made and reset, as gymnasium demands before a step."""
+        env = self._envs[i]
+        if env is None:
+            env = self._envs[i] = self._make()
+            env.reset(seed=0)
+        return env
 
     def _look(self, ids: np.ndarray) -> None:
         if self._view is not None:
