@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from il.actors import ExpertActor, RandomActor
 from il.algos.base import Setup
-from il.config import RESUME_MAY_CHANGE, build, check, device, plain
+from il.config import RESUME_MAY_CHANGE, build, check, config_hash, device, plain
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
 from il.evaluate import Scores, evaluate
@@ -25,7 +25,7 @@ from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
 from il.policies.base import Policy
 from il.randomness import Purpose
-from il.run_dir import RoundProgress, RunDir, config_hash
+from il.run_dir import RoundProgress, RunDir
 from il.trainer import Baselines, Trainer
 
 

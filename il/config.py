@@ -1,7 +1,9 @@
 """The run's configuration: its schema, and turning parts of it into objects."""
 
+import hashlib
 import importlib
 import inspect
+import json
 import pkgutil
 from dataclasses import dataclass, fields
 from typing import Any
@@ -110,6 +112,12 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     """Return a configuration as nested plain dicts, everything resolved."""
     out: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     return out
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """Return a digest of what identifies a run's results."""
+    kept = {k: v for k, v in config.items() if k not in RESUME_MAY_CHANGE}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def build(node: Any, knob: str, **known: Any) -> Any:

@@ -4,7 +4,6 @@ Everything in it is written so that a kill at any moment leaves the last complet
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 import yaml
 
-from il.config import RESUME_MAY_CHANGE
+from il.config import RESUME_MAY_CHANGE, config_hash
 from il.errors import ConfigError
 from il.fit import Progress
 from il.loggers.base import Status
@@ -31,12 +30,6 @@ from il.state import load_tree, save_tree, sync
 
 OURS = {"config.yaml", "overrides.yaml", ".lock", "multirun.yaml", "wandb", ".submitit"}
 """What may lie in a directory in which no run has started."""
-
-
-def config_hash(config: dict[str, Any]) -> str:
-    """Return a digest of what identifies a run's results."""
-    kept = {k: v for k, v in config.items() if k not in RESUME_MAY_CHANGE}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def write_text(path: Path, text: str) -> None:
