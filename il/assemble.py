@@ -25,8 +25,9 @@ from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
 from il.policies.base import Policy
 from il.randomness import Purpose
-from il.run_dir import RoundProgress, RunDir
+from il.run_dir import RunDir, write_text
 from il.trainer import Baselines, Trainer
+from il.unfinished import RoundProgress
 
 
 class Imitation:
@@ -64,8 +65,10 @@ class Imitation:
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()
         path = run_directory(cfg)
-        baselines = measure(env, expert, cfg, self.expert_tolerance)
+        stored = path / "baselines.json"
+        baselines = Baselines.read(stored) if stored.exists() else measure(env, expert, cfg, self.expert_tolerance)
         run = RunDir(path, config, _overrides())
+        write_text(stored, baselines.json())
         progress.target = RoundProgress(run)
         progress.target.watch = loggers.progress
         trainer = Trainer(

@@ -8,24 +8,20 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 import traceback
 import uuid
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import yaml
 
 from il.config import RESUME_MAY_CHANGE, config_hash
 from il.errors import ConfigError
-from il.fit import Progress
 from il.loggers.base import Status
-from il.preempt import Preempted, requested
+from il.preempt import Preempted
+from il.provenance import cpu, git_state, versions
 from il.state import load_tree, save_tree, sync
 
 OURS = {"config.yaml", "overrides.yaml", ".lock", "multirun.yaml", "wandb", ".submitit"}
@@ -190,72 +186,6 @@ class RunDir:
         return status
 
 
-class RoundProgress(Progress):
-    """Keeps a round that is not finished: its rollout and, after every block, the fit's state.
-
-    Args:
-        run: where; files go below checkpoints/, beside the complete rounds.
-    """
-
-    def __init__(self, run: RunDir):
-        self.run = run
-        self.round = 0
-        self.rollout: dict[str, np.ndarray] | None = None
-        self.watch: Any = None
-
-    def begin(self, n: int) -> None:
-        """Start round n."""
-        self.round, self.rollout = n, None
-
-    @property
-    def _folder(self) -> Path:
-        return self.run.path / "checkpoints" / f"unfinished_{self.round:04d}"
-
-    def stored_rollout(self) -> dict[str, np.ndarray] | None:
-        """Return this round's rollout, if it was stored before a stop."""
-        return _read(self._folder / "rollout.npz")
-
-    def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """See `Progress.load`."""
-        return _read(self._folder / f"fit-{name}.npz")
-
-    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """See `Progress.save`.
-
-        Raises:
-            Preempted: when the run was asked to stop.
-        """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        rollout = self._folder / "rollout.npz"
-        if not rollout.exists() and self.rollout is not None:
-            _write(rollout, self.rollout)
-        _write(self._folder / f"fit-{name}.npz", arrays)
-        if requested():
-            raise Preempted
-
-    def report(self, done: int, total: int, what: str) -> None:
-        """Pass on to whoever watches."""
-        if self.watch is not None:
-            self.watch(done, total, what)
-
-
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
-
-
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    file: IO[bytes]
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Return up to three differing keys as ``key: old → new``."""
     flat_old, flat_new = _flat(old), _flat(new)
@@ -270,41 +200,3 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(tree, dict):
         return {prefix[:-1]: tree}
     return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions that decide whether a run can go on bit for bit."""
-    out = {"python": sys.version.split()[0]}
-    for name in ("torch", "numpy", "gymnasium", "mujoco", "hydra-core"):
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = "absent"
-    return out
-
-
-@cache
-def cpu() -> str:
-    """Return the processor's name; results are bit-equal only on the same type."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return "unknown"
-
-
-@cache
-def git_state() -> tuple[str | None, str]:
-    """Return the commit of this project's code and its uncommitted changes, as far as git can say."""
-    root = Path(__file__).parent.parent
-
-    def git(*args: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout if done.returncode == 0 else None
-
-    sha = git("rev-parse", "HEAD")
-    return (sha.strip() if sha else None), (git("diff", "HEAD") or "") if sha else ""

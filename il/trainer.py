@@ -1,9 +1,11 @@
 """The loop: plan, collect, learn, evaluate, record, checkpoint. It knows no algorithm, expert or logger by name."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,8 @@ from il.loggers.base import Logger, RunInfo
 from il.preempt import Preempted, listening, requested
 from il.randomness import Purpose
 from il.rollout import Rollout, collect
-from il.run_dir import RoundProgress, RunDir
+from il.run_dir import RunDir
+from il.unfinished import RoundProgress
 
 
 class Clock:
@@ -63,6 +66,16 @@ class Baselines:
 
     expert: Scores
     random: Scores
+
+    def json(self) -> str:
+        """Return the scores as text."""
+        return json.dumps({name: {k: v.tolist() for k, v in vars(s).items()} for name, s in vars(self).items()})
+
+    @classmethod
+    def read(cls, path: Path) -> "Baselines":
+        """Read what `json` gave."""
+        stored = json.loads(path.read_text())
+        return cls(**{name: Scores(**{k: np.array(v) for k, v in s.items()}) for name, s in stored.items()})
 
 
 @dataclass

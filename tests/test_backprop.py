@@ -140,4 +140,6 @@ def test_a_subclass_with_another_loss_goes_through_autograd() -> None:
 def test_auto_policies_are_supported() -> None:
     for discrete in (False, True):
         knobs: dict[str, Any] = {"depth": 1, "width": 4, "activation": "tanh", "normalize": False}
-        assert supports(auto(spec(discrete), np.random.default_rng(0), **knobs, loss="nll", log_std=0.0, fit=FIT).flatten())
+        assert supports(
+            auto(spec(discrete), np.random.default_rng(0), **knobs, loss="nll", log_std=0.0, fit=FIT).flatten()
+        )

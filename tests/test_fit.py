@@ -11,7 +11,9 @@ from tests.policies.test_policies import BOX, FIT, GAUSS, NET  # noqa: F401
 
 
 def problem(steps=400, **knobs):
-    policy = GaussianPolicy(BOX, np.random.default_rng(0), **{**GAUSS, "fit": {**FIT, "lr": 5e-3, "steps": steps, **knobs}})
+    policy = GaussianPolicy(
+        BOX, np.random.default_rng(0), **{**GAUSS, "fit": {**FIT, "lr": 5e-3, "steps": steps, **knobs}}
+    )
     obs = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
     data = Dataset({"obs": ((3,), np.float32), "label": ((2,), np.float32)}, 500, None)
     data.append("a", {"obs": obs, "label": np.tanh(obs[:, :2])}, np.zeros(500, bool))

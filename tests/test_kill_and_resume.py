@@ -14,6 +14,7 @@ import pytest
 
 import il.run_dir
 import il.trainer
+import il.unfinished
 from tests.conftest import rows, weights
 
 KNOBS = (
@@ -40,7 +41,7 @@ def attempt(run: Callable, phase: str | None, delay: float) -> bool:
     if pid == 0:
         owner, name = {
             "collect": (il.trainer, "collect"),
-            "fit": (il.run_dir.RoundProgress, "report"),
+            "fit": (il.unfinished.RoundProgress, "report"),
             "checkpoint": (il.run_dir, "save_tree"),
             None: (il.trainer, "__doc__"),
         }[phase]
@@ -81,14 +82,14 @@ def test_a_request_to_stop_is_met_at_the_next_block_and_gone_on_with(run: Callab
     whole = run(*KNOBS, out="whole")
     pid = os.fork()
     if pid == 0:
-        report = il.run_dir.RoundProgress.report
+        report = il.unfinished.RoundProgress.report
 
         def at_second_block(self, done, total, what):
             report(self, done, total, what)
             if what == "fit" and self.round == 2 and done == 1000:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        il.run_dir.RoundProgress.report = at_second_block
+        il.unfinished.RoundProgress.report = at_second_block
         try:
             run(*KNOBS, out="stopped")
         except SystemExit as stop:

@@ -105,7 +105,14 @@ def test_a_broken_environment_is_named_with_seed_episode_and_step(breaks):
 
 
 def test_a_run_that_breaks_keeps_its_earlier_rounds(run, tmp_path: Path):
-    common = ("env=gym", "env.id=Counter-v0", "expert=callable", "expert.path=tests.toys.constant", "env.n_envs=1", "trainer.expert_tolerance=0")
+    common = (
+        "env=gym",
+        "env.id=Counter-v0",
+        "expert=callable",
+        "expert.path=tests.toys.constant",
+        "env.n_envs=1",
+        "trainer.expert_tolerance=0",
+    )
     run(*common, "algo.rounds=2", out="whole")
     with pytest.raises(EpisodeError):
         run(*common, "algo.rounds=2", "env.id=Flaky-v0", out="broken")

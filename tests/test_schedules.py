@@ -23,7 +23,9 @@ def test_values(value, expected):
     assert all(0 <= beta(n) <= 1 for n in (0, 1, 3, 4, 5, 1000))
 
 
-@pytest.mark.parametrize("value", [1.5, -0.1, [], [1, 2], "lineal", "linear:x", "linear:0", "exponential", "exponential:2", True, None])
+@pytest.mark.parametrize(
+    "value", [1.5, -0.1, [], [1, 2], "lineal", "linear:x", "linear:0", "exponential", "exponential:2", True, None]
+)
 def test_errors_name_the_knob(value):
     with pytest.raises(ConfigError, match=r"algo\.beta="):
         schedule(value, 4, "algo.beta")

@@ -192,7 +192,7 @@ class WandbLogger(Logger):
             if not reachable(url, self._connect_timeout):
                 return f"{url} cannot be reached"
             self._run = self._open(wandb, run, "online")
-        except Exception as error:  # noqa: BLE001 - whatever it was, an offline run does without the service
+        except Exception as error:
             _teardown(wandb)  # or the id counts as in use
             return f"{type(error).__name__}: {_one_line(error)}"
         return ""

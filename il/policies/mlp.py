@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from il.errors import ConfigError, nearest
 
-
 LEAK = 0.01
 """Slope of leaky_relu below zero."""
 

@@ -203,7 +203,13 @@ def test_without_a_key_the_run_is_offline_and_reads_back(
     [("offline", "online", False), ("online", "offline", True), (None, "offline", False), (None, None, True)],
 )
 def test_the_knob_beats_the_environment(
-    service: WandbService, make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch, knob: Any, variable: Any, online: Any
+    service: WandbService,
+    make: Make,
+    run: RunInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    knob: Any,
+    variable: Any,
+    online: Any,
 ) -> None:
     if variable:
         monkeypatch.setenv("WANDB_MODE", variable)
@@ -252,7 +258,12 @@ def black_hole() -> Iterator[str]:
 
 @pytest.mark.parametrize("host", ["refuses", "swallows", "has no name"])
 def test_a_dead_host_leaves_it_offline(
-    make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], black_hole: str, host: str
+    make: Make,
+    run: RunInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    black_hole: str,
+    host: str,
 ) -> None:
     url = {"refuses": "http://127.0.0.1:9", "swallows": black_hole, "has no name": "http://wandb.invalid"}[host]
     monkeypatch.setenv("WANDB_BASE_URL", url)

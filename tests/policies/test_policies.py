@@ -34,7 +34,11 @@ def every_policy():
 @pytest.mark.parametrize("policy", every_policy(), ids=lambda p: type(p).__name__)
 def test_saved_and_loaded_a_policy_acts_the_same(policy):
     obs = rng().normal(size=(100, 3)).astype(np.float32)
-    other = type(policy)(policy.spec, np.random.default_rng(1), **(NET if type(policy) in (DeterministicPolicy, CategoricalPolicy) else GAUSS)).flatten()
+    other = type(policy)(
+        policy.spec,
+        np.random.default_rng(1),
+        **(NET if type(policy) in (DeterministicPolicy, CategoricalPolicy) else GAUSS),
+    ).flatten()
     noise = policy.noise(rng(), 100)
     assert policy.act(obs, noise).dtype == policy.spec.act_dtype
     other.load_arrays(policy.arrays())
@@ -57,7 +61,11 @@ def test_numpy_and_torch_agree(policy):
 def test_densities_integrate_to_one(kind):
     spec = EnvSpec("Line", (3,), (3,), False, 1, np.float32([-2]), np.float32([5]), 10)
     policy = kind(spec, rng(), **GAUSS).flatten()
-    a = torch.linspace(-1.999, 4.999, 4001)[:, None] if kind is SquashedGaussianPolicy else torch.linspace(-9, 9, 4001)[:, None]
+    a = (
+        torch.linspace(-1.999, 4.999, 4001)[:, None]
+        if kind is SquashedGaussianPolicy
+        else torch.linspace(-9, 9, 4001)[:, None]
+    )
     with torch.no_grad():
         p = policy.log_prob(torch.ones(len(a), 3), a).exp()
     assert abs(float(torch.trapezoid(p, a[:, 0])) - 1) < 2e-3
