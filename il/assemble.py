@@ -159,9 +159,9 @@ def run_directory(cfg: DictConfig) -> Path:
             )
         return Path(hydra.sweep.dir) / hydra.sweep.subdir
     if cfg.out is not None:
-        return Path(cfg.outputs) / cfg.out
+        return Path(cfg.outputs_dir) / cfg.out
     choices = hydra.runtime.choices if hydra is not None else {"env": "env", "algo": "algo"}
-    return Path(cfg.outputs) / choices["env"] / choices["algo"] / os.environ.get("IL_STAMP", "run")
+    return Path(cfg.outputs_dir) / choices["env"] / choices["algo"] / os.environ.get("IL_STAMP", "run")
 
 
 def _overrides() -> list[str]:

@@ -59,12 +59,12 @@ class Root:
     eval: Eval = MISSING
     test: Test = MISSING
     budget: Budget = MISSING
-    outputs: str = MISSING
+    outputs_dir: str = MISSING
     out: str | None = MISSING
     resume: str | None = MISSING
 
 
-RESUME_MAY_CHANGE = ("budget", "logger", "device", "out", "resume", "outputs", "threads")
+RESUME_MAY_CHANGE = ("budget", "logger", "device", "out", "resume", "outputs_dir", "threads")
 """Top-level keys that are no part of a run's identity."""
 
 

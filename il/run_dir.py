@@ -81,7 +81,7 @@ class RunDir:
             self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held as long as the run
         except OSError as error:
             raise ConfigError(
-                f"{self.path} cannot be written ({error.strerror}): choose another with out= or outputs="
+                f"{self.path} cannot be written ({error.strerror}): choose another with out= or outputs_dir="
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> "Callable[..., Path]":
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = compose(
                 "config",
-                overrides=[*SMALL, f"outputs={outputs}", f"out={out}", *overrides],
+                overrides=[*SMALL, f"outputs_dir={outputs}", f"out={out}", *overrides],
             )
         Imitation(cfg, cfg.trainer.expert_tolerance).run()
         return outputs / out

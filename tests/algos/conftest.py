@@ -23,7 +23,7 @@ def launch(tmp_path):
         register()
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("config", overrides=[*SMALL, f"outputs={tmp_path}", f"out={out}", *overrides])
+            cfg = compose("config", overrides=[*SMALL, f"outputs_dir={tmp_path}", f"out={out}", *overrides])
         build(cfg.trainer, "trainer")(cfg).run()
         return tmp_path / out
 
