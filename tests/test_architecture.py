@@ -31,6 +31,7 @@ LAYERS = """
     trainer
     assemble
     sweep
+    video
     report
     __main__
 """.strip().splitlines()
