@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(p for top in ("il", "hydra_plugins") for p in (ROOT / top).rglob("*.py"))
 SOURCES.append(ROOT / "launch.py")
 LAYERS = """
-    errors randomness state preempt
+    errors randomness state preempt provenance
     config restricted_pickle schedules command_line
     envs
     dataset
@@ -23,14 +23,15 @@ LAYERS = """
     play rollout
     demos
     experts
-    fit
+    backprop fit
     critics
     algos
     evaluate
-    run_dir loggers
+    run_dir unfinished loggers
     trainer
     assemble
     sweep
+    video
     report
     __main__
 """.strip().splitlines()
