@@ -23,7 +23,7 @@ LAYERS = """
     play rollout
     demos
     experts
-    fit
+    backprop fit
     critics
     algos
     evaluate
