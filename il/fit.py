@@ -133,9 +133,10 @@ def _block(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objectiv
         gradient = partial(_autograd, policy, objective, [torch.from_numpy(c) for c in columns])
     policy.flat_grad.zero_()
     total: float | Tensor = 0.0
-    for line in rows:
-        total += gradient(line)
-        adam.step()
+    with np.errstate(over="ignore", invalid="ignore"):  # `fit` says more about a loss that explodes
+        for line in rows:
+            total += gradient(line)
+            adam.step()
     return float(total) / len(rows)
 
 

@@ -103,7 +103,7 @@ class Policy(nn.Module):
             p.grad = self.flat_grad[start:end].view_as(p)
             start = end
         self._layers = self.net.views() if self.on_cpu else None
-        self._normalizer = (self.obs_mean.numpy(), self.obs_std.numpy()) if self.on_cpu and self.normalize else None
+        self._normalizer = (self.obs_mean.numpy(), self.obs_std.numpy()) if self.on_cpu else None
         return self
 
     @property
@@ -149,7 +149,7 @@ class Policy(nn.Module):
             with torch.no_grad():
                 device = self.obs_mean.device
                 return self(torch.from_numpy(obs).to(device)).cpu().numpy()
-        if self._normalizer is not None:
+        if self.normalize and self._normalizer is not None:
             obs = obs - self._normalizer[0]
             obs /= self._normalizer[1]
         return run_layers(obs, self._layers, self.net.activation)
