@@ -103,12 +103,10 @@ def fit(
     name = "-".join(map(str, key))
     done, loss = _resume(progress.load(name), policy, adam)
     start = time.perf_counter()
-    by_hand = objective is imitation and policy.fit.backend == "auto" and supports(policy)
-    block = _written_out if by_hand else partial(_autograd, objective=objective)
     while done < total:
         count = min(BLOCK, total - done)
         rng = generator(seed, Purpose.FIT, *key, done // BLOCK)
-        loss = block(policy, adam, data, data.sample(rng, count, policy.fit.batch))
+        loss = _block(policy, adam, data, data.sample(rng, count, policy.fit.batch), objective)
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {loss} within gradient steps {done}-{done + count} of fit {name}: lower policy.fit.lr"
@@ -126,31 +124,29 @@ def fit(
     }
 
 
-def _written_out(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray) -> float:
+def _block(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objective: Objective) -> float:
     """Take one gradient step per line of `rows` [steps, B]; return the mean loss."""
-    backprop = Backprop(policy, rows.shape[1])
-    obs, label, weight = data["obs"], data["label"], data["weight"] if "weight" in data.names else None
-    total = 0.0
-    for line in rows:
-        total += backprop(obs, label, weight, line)
-        adam.step()
-    return total / len(rows)
-
-
-def _autograd(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objective: Objective) -> float:
-    """Do the same for any policy, device and objective."""
-    device = policy.flat.device
-    columns = [torch.from_numpy(data[k]) for k in ("obs", "label", "weight") if k in data.names]
-    total = torch.zeros((), device=device)
+    columns = [data[k] for k in ("obs", "label", "weight") if k in data.names]
+    if objective is imitation and policy.fit.backend == "auto" and supports(policy):
+        gradient: Callable[[np.ndarray], float | Tensor] = Backprop(policy, rows.shape[1], *columns)
+    else:
+        gradient = partial(_autograd, policy, objective, [torch.from_numpy(c) for c in columns])
     policy.flat_grad.zero_()
-    for line in torch.from_numpy(rows):
-        obs, label, *weight = (column[line].to(device) for column in columns)
-        losses = objective(policy, obs, label)
-        loss = (losses * weight[0] if weight else losses).mean()
-        torch.autograd.backward(loss)
-        adam.step()
-        total += loss.detach()
+    total: float | Tensor = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # `fit` says more about a loss that explodes
+        for line in rows:
+            total += gradient(line)
+            adam.step()
     return float(total) / len(rows)
+
+
+def _autograd(policy: Policy, objective: Objective, columns: list[Tensor], rows: np.ndarray) -> Tensor:
+    """Do what `Backprop` does for any policy, device and objective."""
+    obs, label, *weight = (column[torch.from_numpy(rows)].to(policy.flat.device) for column in columns)
+    losses = objective(policy, obs, label)
+    loss = (losses * weight[0] if weight else losses).mean()
+    torch.autograd.backward(loss)
+    return loss.detach()
 
 
 def _state(policy: Policy, adam: Adam, done: int, loss: float) -> dict[str, np.ndarray]:

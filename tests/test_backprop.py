@@ -62,7 +62,7 @@ def test_gradient_equals_autograd(head: str, depth: int, activation: str, weight
     policy.fit_normalizer(data["obs"])
     rows = np.random.default_rng(2).integers(0, ROWS, 64)
 
-    by_hand = Backprop(policy, len(rows))(data["obs"], data["label"], data["weight"] if weighted else None, rows)
+    by_hand = Backprop(policy, len(rows), data["obs"], data["label"], data["weight"] if weighted else None)(rows)
     gradient = policy.flat_grad.clone()
 
     policy.flat_grad.zero_()
@@ -83,12 +83,12 @@ def test_float32_gradient_is_as_exact_as_autograd(head: str) -> None:
         p.fit_normalizer(data["obs"])
     rows = np.arange(100)
     wide = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in data.items()}
-    Backprop(exact, 100)(wide["obs"], wide["label"], None, rows)
+    Backprop(exact, 100, wide["obs"], wide["label"])(rows)
 
     def error() -> float:
         return float((policy.flat_grad.double() - exact.flat_grad).norm() / exact.flat_grad.norm())
 
-    Backprop(policy, 100)(data["obs"], data["label"], None, rows)
+    Backprop(policy, 100, data["obs"], data["label"])(rows)
     by_hand = error()
     policy.flat_grad.zero_()
     losses = policy.loss(torch.from_numpy(data["obs"][rows]), torch.from_numpy(data["label"][rows]))

@@ -15,6 +15,8 @@ from il.policies.mlp import MLP, run_layers
 
 STD_FLOOR = 1e-2
 """Least standard deviation that the normaliser divides by: constant inputs stay constant."""
+CHUNK = 65_536
+"""Rows that are copied at a time."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Policy(nn.Module):
             p.grad = self.flat_grad[start:end].view_as(p)
             start = end
         self._layers = self.net.views() if self.on_cpu else None
+        self._normalizer = (self.obs_mean.numpy(), self.obs_std.numpy()) if self.on_cpu else None
         return self
 
     @property
@@ -124,8 +127,11 @@ class Policy(nn.Module):
         """Take mean and std from data [N, …], unless that was done before or is not wanted."""
         if bool(self.normalizer_fitted):
             return
-        self.obs_mean.copy_(torch.from_numpy(obs.mean(0, dtype=np.float64)))
-        self.obs_std.copy_(torch.from_numpy(np.maximum(obs.std(0, dtype=np.float64), STD_FLOOR)))
+        mean = obs.mean(0, dtype=np.float64)
+        parts = (obs[k : k + CHUNK] for k in range(0, len(obs), CHUNK))  # the data may be most of the memory
+        variance = sum(np.square(part - mean).sum(0) for part in parts) / len(obs)
+        self.obs_mean.copy_(torch.from_numpy(mean))
+        self.obs_std.copy_(torch.from_numpy(np.maximum(np.sqrt(variance), STD_FLOOR)))
         self.normalizer_fitted.fill_(True)
 
     # -- the network ------------------------------------------------------------------------------------------
@@ -143,8 +149,9 @@ class Policy(nn.Module):
             with torch.no_grad():
                 device = self.obs_mean.device
                 return self(torch.from_numpy(obs).to(device)).cpu().numpy()
-        if self.normalize:
-            obs = (obs - self.obs_mean.numpy()) / self.obs_std.numpy()
+        if self.normalize and self._normalizer is not None:
+            obs = obs - self._normalizer[0]
+            obs /= self._normalizer[1]
         return run_layers(obs, self._layers, self.net.activation)
 
     # -- acting -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The network under every head: an MLP that torch trains and numpy runs, on the same memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -115,7 +115,20 @@ class MLP(nn.Module):
 
     def views(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return (weight [in, out], bias [out]) of each layer as numpy views of the live parameters."""
-        return [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in self.layers]
+        return [(weight.detach().numpy().T, bias.detach().numpy()) for weight, bias in self._pairs()]
+
+    def gradient_views(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return numpy views of the gradients, in the same way."""
+        return [(_grad(weight).numpy().T, _grad(bias).numpy()) for weight, bias in self._pairs()]
+
+    def _pairs(self) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
+        parameters = iter(self.parameters())
+        return zip(parameters, parameters, strict=True)
+
+
+def _grad(p: nn.Parameter) -> Tensor:
+    assert p.grad is not None, "Policy.flatten makes the gradients"
+    return p.grad
 
 
 def run_layers(x: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]], activation: str) -> np.ndarray:
@@ -123,10 +136,10 @@ def run_layers(x: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]], activ
     act = ACTIVATIONS[activation].numpy
     x = x.reshape(len(x), -1)
     for weight, bias in layers[:-1]:
-        x = x @ weight
+        x = np.dot(x, weight)  # quicker to call than x @ weight
         x += bias
-        x = act(x)
+        act(x)
     weight, bias = layers[-1]
-    x = x @ weight
+    x = np.dot(x, weight)
     x += bias
     return x

@@ -74,7 +74,7 @@ def corridor(length, horizon, n=8):
     return Tabular(moves, np.zeros((length, 2)), np.arange(length), horizon, n)
 
 
-FIT = {"optimizer": "adam", "lr": 0.1, "weight_decay": 0.0, "batch": 100, "steps": 200}
+FIT = {"optimizer": "adam", "lr": 0.1, "weight_decay": 0.0, "batch": 100, "steps": 200, "backend": "auto"}
 
 
 @dataclass

@@ -13,7 +13,7 @@ from il.policies.gaussian import GaussianPolicy, SquashedGaussianPolicy
 
 BOX = EnvSpec("Box", (3,), (3,), False, 2, np.float32([-1, -2]), np.float32([1, 4]), 10)
 DISCRETE = EnvSpec("Discrete", (3,), (3,), True, 4, None, None, 10)
-FIT = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "batch": 10, "steps": 10}
+FIT = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "batch": 10, "steps": 10, "backend": "auto"}
 NET = {"depth": 2, "width": 16, "activation": "tanh", "normalize": False, "fit": FIT}
 GAUSS = {**NET, "loss": "nll", "log_std": -0.5}
 
