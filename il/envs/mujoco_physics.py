@@ -92,10 +92,11 @@ class LoopPhysics(Physics):
     def __init__(self, model: mujoco.MjModel, n: int, frame_skip: int, fields: list[Field], num_threads: int):
         super().__init__(model, frame_skip)
         self._data = [mujoco.MjData(model) for _ in range(num_threads)]
-        self._views = [[getattr(d, f.name)[f.rows].reshape(-1) for f in fields] for d in self._data]
+        # what np.concatenate copies out after a step; the empty one is there for tasks without fields
+        self._views = [[np.empty(0), *(getattr(d, f.name)[f.rows].reshape(-1) for f in fields)] for d in self._data]
         self._pool = ThreadPoolExecutor(num_threads - 1) if num_threads > 1 else None
         self.state = np.zeros((n, mujoco.mj_stateSize(model, INTEGRATION)))
-        edges = np.cumsum([0, *(len(view) for view in self._views[0])]).tolist()
+        edges = np.cumsum([len(view) for view in self._views[0]]).tolist()
         field_rows = np.zeros((n, edges[-1]))
         self.fields = [field_rows[:, a:b] for a, b in pairwise(edges)]
         before_ctrl = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_CTRL.value - 1)
@@ -138,6 +139,7 @@ class LoopPhysics(Physics):
                 step(model, data, skip)
                 forces(model, data)
             except mujoco.FatalError as error:
+                mujoco.mj_resetData(model, data)  # its memory is in disorder
                 failures.append((slot, error))
             else:
                 get(model, data, state, INTEGRATION)
