@@ -26,7 +26,7 @@ LAYERS = """
     fit
     critics
     algos
-    evaluate
+    evaluate video
     run_dir loggers
     trainer
     assemble
