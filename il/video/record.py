@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from il.actors import Actor, Episode, View
+from il.actors import Actor, Episode
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
 from il.play import Step, play

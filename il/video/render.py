@@ -28,26 +28,19 @@ class Pane:
     Args:
         env: plain configuration of the environment.
         spec: label, seed and end of the episode.
-        act, who, reward: columns of the recording, [T, …].
+        columns: act, who and reward of the recording, [T, …] each.
         mode: ``rgb_array`` or ``human``.
     """
 
-    def __init__(
-        self,
-        env: dict[str, Any],
-        spec: dict[str, Any],
-        act: np.ndarray,
-        who: np.ndarray,
-        reward: np.ndarray,
-        mode: str,
-    ):
+    def __init__(self, env: dict[str, Any], spec: dict[str, Any], columns: dict[str, np.ndarray], mode: str):
         kwargs = {**(env.get("kwargs") or {}), "render_mode": mode}
         self.env: GymVectorEnv = build({**env, "kwargs": kwargs, "n_envs": 1, "backend": "gymnasium"}, "env")
-        self.spec, self.act, self.who, self.returns = spec, act, who, np.cumsum(reward)
+        self.spec, self.act, self.who = spec, columns["act"], columns["who"]
+        self.returns = np.cumsum(columns["reward"])
         self.slot = np.array([0])
         self.gym = self.env.gym(0)
         model = getattr(self.gym.unwrapped, "model", None)
-        if hasattr(model, "vis"):
+        if model is not None and hasattr(model, "vis"):
             model.vis.quality.shadowsize, model.vis.quality.offsamples = LIGHT_SHADOWS, 0
 
     def frames(self) -> Iterator[np.ndarray]:
@@ -82,7 +75,7 @@ def main(path: Path) -> None:
     arrays = np.load(path.with_suffix(".npz"), allow_pickle=False)
     mode = "rgb_array" if job["out"] else "human"
     panes = [
-        Pane(job["env"], spec, *(arrays[f"{name}_{k}"] for name in ("act", "who", "reward")), mode)
+        Pane(job["env"], spec, {name: arrays[f"{name}_{k}"] for name in ("act", "who", "reward")}, mode)
         for k, spec in enumerate(job["panes"])
     ]
     if job["out"]:
@@ -132,7 +125,9 @@ def pictures(panes: list[Pane], title: str) -> Iterator[np.ndarray]:
         next(stream, None)  # lets the replay compare its return
 
 
-def compose(frames: list[np.ndarray], lines: list[tuple[str, str, str, tuple[int, int, int]]], title: str) -> np.ndarray:
+def compose(
+    frames: list[np.ndarray], lines: list[tuple[str, str, str, tuple[int, int, int]]], title: str
+) -> np.ndarray:
     """Put frames beside one another and write above and below them."""
     from PIL import Image, ImageDraw
 
