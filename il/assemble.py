@@ -28,6 +28,8 @@ from il.randomness import Purpose
 from il.run_dir import RunDir, write_text
 from il.trainer import Baselines, Trainer
 from il.unfinished import RoundProgress
+from il.video.camera import Camera
+from il.video.record import Studio, check_packages
 
 
 class Imitation:
@@ -64,6 +66,8 @@ class Imitation:
         algo = build(cfg.algo, "algo")(Setup(env.spec, expert, new_policy, cfg.seed, progress))
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()
+        if cfg.video.every is not None:
+            check_packages("video.every")
         path = run_directory(cfg)
         stored = path / "baselines.json"
         baselines = Baselines.read(stored) if stored.exists() else measure(env, expert, cfg, self.expert_tolerance)
@@ -73,10 +77,17 @@ class Imitation:
         progress.target.watch = loggers.progress
         trainer = Trainer(
             env, expert, algo, progress.target, run, _info(run, cfg, config, algo.rounds), loggers, cfg.seed,
-            cfg.eval, cfg.test, cfg.budget, baselines,
+            cfg.eval, cfg.test, cfg.budget, baselines, _camera(cfg, config, env, expert, run.path),
         )  # fmt: skip
         trainer.info = replace(trainer.info, total_rounds=trainer.total_rounds)
         return trainer
+
+
+def _camera(cfg: DictConfig, config: dict[str, Any], env: VectorEnv, expert: Expert, path: Path) -> Camera | None:
+    if cfg.video.every is None:
+        return None
+    studio = Studio(config["env"])
+    return Camera(studio, env, expert, path / "media", cfg.eval.seed, cfg.video.every, cfg.video.steps)
 
 
 class _Later(Progress):

@@ -44,6 +44,14 @@ class Budget:
 
 
 @dataclass
+class Video:
+    """When the learner is filmed."""
+
+    every: int | None = MISSING
+    steps: int | None = MISSING
+
+
+@dataclass
 class Root:
     """Every key at the top of conf/config.yaml, which holds the values; groups check their own keys when built."""
 
@@ -59,12 +67,13 @@ class Root:
     eval: Eval = MISSING
     test: Test = MISSING
     budget: Budget = MISSING
+    video: Video = MISSING
     outputs_dir: str = MISSING
     out: str | None = MISSING
     resume: str | None = MISSING
 
 
-RESUME_MAY_CHANGE = ("budget", "logger", "device", "out", "resume", "outputs_dir", "threads")
+RESUME_MAY_CHANGE = ("budget", "logger", "device", "video", "out", "resume", "outputs_dir", "threads")
 """Top-level keys that are no part of a run's identity."""
 
 
@@ -83,10 +92,10 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value < least:
             raise ConfigError(f"{key}={value}: must be at least {least}")
-    for f in fields(Budget):
-        value = cfg.budget[f.name]
+    for key in (f"{part}.{f.name}" for part, kind in (("budget", Budget), ("video", Video)) for f in fields(kind)):
+        value = OmegaConf.select(cfg, key)
         if value is not None and value < 1:
-            raise ConfigError(f"budget.{f.name}={value}: must be at least 1, or null for no limit")
+            raise ConfigError(f"{key}={value}: must be at least 1, or null for no limit")
 
 
 def device(name: str) -> str:

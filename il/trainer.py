@@ -22,6 +22,7 @@ from il.randomness import Purpose
 from il.rollout import Rollout, collect
 from il.run_dir import RunDir
 from il.unfinished import RoundProgress
+from il.video.camera import Camera
 
 
 class Clock:
@@ -91,6 +92,7 @@ class Trainer:
         seed: the run's seed.
         eval, test, budget: as in the configuration.
         baselines: expert and random policy on eval's episodes.
+        camera: films rounds; None films nothing.
     """
 
     env: VectorEnv
@@ -105,6 +107,7 @@ class Trainer:
     test: Test
     budget: Budget
     baselines: Baselines
+    camera: Camera | None
     counters: Counters = field(default_factory=Counters)
     round: int = 0
     best_score: float = -np.inf
@@ -160,6 +163,10 @@ class Trainer:
         self.logger.log(row)
         self.round = n + 1
         self.run.checkpoint(n, self._state())
+        if self.camera is not None:
+            learner = next(iter(self.algo.outputs(sample=False).values()))
+            if video := self.camera.shoot(n, learner, last=self._spent()):
+                self.logger.media("video", video, spent)
 
     def _collect(self, n: int, clock: Clock) -> Rollout:
         stored = self.progress.stored_rollout()

@@ -26,7 +26,7 @@ LAYERS = """
     backprop fit
     critics
     algos
-    evaluate
+    evaluate video
     run_dir unfinished loggers
     trainer
     assemble

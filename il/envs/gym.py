@@ -100,6 +100,12 @@ class GymVectorEnv(VectorEnv):
         if self._view is not None:
             self.expert_obs[ids] = self._view(self.obs[ids])
 
+    def gym(self, slot: int) -> "gymnasium.Env[Any, Any]":
+        """Return the environment behind a slot that was used already, for drawing."""
+        env = self._envs[slot]
+        assert env is not None, "reset comes first"
+        return env
+
     def close(self) -> None:
         """Close every environment that was made."""
         for env in self._envs:
