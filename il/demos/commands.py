@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(overrides: list[str]) -> None:
-    """Run one command; the first of `overrides` is its name, the rest are its knobs (see conf/demos.yaml).
+    """Run one command; the first of `overrides` is its name, the rest are its knobs (see options.yaml).
 
     Raises:
         ConfigError: unknown command or knob, a knob without a value, or what the command itself refuses.
@@ -87,7 +87,7 @@ def _merge(overrides: Sequence[str]) -> None:
 
 
 def _defaults(command: str) -> DictConfig:
-    every = OmegaConf.load(ROOT / "conf" / "demos.yaml")
+    every = OmegaConf.load(Path(__file__).with_name("options.yaml"))
     assert isinstance(every, DictConfig)
     knobs: DictConfig = every[command]
     return knobs

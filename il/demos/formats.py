@@ -1,5 +1,6 @@
 """Which file is in which format."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def read(path: str, format: str | None, horizon: int | None) -> Demonstrations:
     Raises:
         ConfigError: see the formats' readers.
     """
+    path = os.path.expanduser(path)
     format = _known(format) if format else detect(path)
     file = Path(path)
     if format == "minari":
@@ -75,6 +77,7 @@ def write(path: str, format: str | None, demos: Demonstrations) -> None:
     Raises:
         ConfigError: when `path` exists, or the format cannot hold the data.
     """
+    path = os.path.expanduser(path)
     require_free(path)
     format = _known(format) if format else detect(path)
     if format == "minari":

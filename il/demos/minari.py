@@ -17,7 +17,7 @@ def _library() -> ModuleType:
         import minari
         import minari.data_collector
     except ImportError as error:
-        raise ConfigError(f"Minari data sets need an extra: pip install minari h5py ({error})") from None
+        raise ConfigError(f"Minari data sets need an extra: pip install 'minari[hdf5]' ({error})") from None
     return minari
 
 

@@ -26,11 +26,11 @@ def check_env(made_for: str | None, spec: EnvSpec, what: str, fix: str) -> None:
         ConfigError: when the names differ.
     """
     if made_for and task_name(made_for).lower() != task_name(spec.id).lower():
-        raise ConfigError(f"{what} was made for {made_for}, not for {spec.id}; choose env.id={made_for}, or {fix}")
+        raise ConfigError(f"{what} was made for {made_for}, not for {spec.id}; choose that environment, or {fix}")
 
 
 def check_sizes(
-    obs_shape: tuple[int, ...], act: tuple[bool, int], expected: tuple[int, ...], spec: EnvSpec, what: str
+    obs_shape: tuple[int, ...], act: tuple[bool, int], expected: tuple[int, ...], spec: EnvSpec, what: str, fix: str
 ) -> None:
     """Refuse wrong sizes.
 
@@ -40,6 +40,7 @@ def check_sizes(
         expected: shape of one observation as the environment has it.
         spec: the environment.
         what: the expert, for the message.
+        fix: what to do about observations of another shape.
 
     Raises:
         ConfigError: when anything differs.
@@ -49,8 +50,8 @@ def check_sizes(
         raise ConfigError(f"{what} has {kinds[act[0]]} actions, {spec.id} takes {kinds[spec.discrete]} ones")
     if tuple(obs_shape) != tuple(expected):
         raise ConfigError(
-            f"{what} has observations of shape {tuple(obs_shape)}, {spec.id} gives {tuple(expected)}: another version "
-            f"or other options of the environment; choose env.id and env.kwargs to match, or set env.expert_view"
+            f"{what} has observations of shape {tuple(obs_shape)}, {spec.id} gives {tuple(expected)}: "
+            f"another version of the environment, or other options; {fix}"
         )
     if act[1] != spec.act_dim:
         unit = "choices" if spec.discrete else "numbers"

@@ -38,7 +38,8 @@ class DemosExpert(Expert):
             rollout.act, rollout.label = (_whole(values) for values in (rollout.act, rollout.label))
         discrete = rollout.act.ndim == 1
         size = spec.act_dim if discrete else rollout.act.shape[1]
-        check_sizes(rollout.obs.shape[1:], (discrete, size), spec.obs_shape, spec, path)
+        fix = f"choose env.id={made_for or '…'} and env.kwargs as they were recorded with"
+        check_sizes(rollout.obs.shape[1:], (discrete, size), spec.obs_shape, spec, path, fix)
         if discrete and not (rollout.label.min() >= 0 and rollout.label.max() < spec.act_dim):
             raise ConfigError(
                 f"{path} has actions up to {rollout.label.max()}, {spec.id} takes 0 to {spec.act_dim - 1}"

@@ -37,7 +37,8 @@ class Sb3Expert(Expert):
     """
 
     def __init__(self, path: str, algo: str | None, trusted: bool, stats: str, env: str | None, *, spec: EnvSpec):
-        archive = sb3_reader.read(Path(path))
+        file = Path(path).expanduser()
+        archive = sb3_reader.read(file)
         folder = sb3_folder.look(archive)
         self.algorithm = sb3_reader.algorithm(archive, algo, folder.algo)
         made_for = env or folder.env_id
@@ -59,7 +60,7 @@ class Sb3Expert(Expert):
             made_for,
             folder.score[0] if folder.score else None,
             folder.score[1] if folder.score else None,
-            sha256(Path(path)),
+            sha256(file),
             {
                 "algo": self.algorithm,
                 "gamma": archive.data.get("gamma"),
@@ -117,7 +118,7 @@ def _statistics(
     if asked == "none":
         return None
     if asked != "auto":
-        return sb3_folder.statistics(Path(asked), shape)
+        return sb3_folder.statistics(Path(asked).expanduser(), shape)
     if folder.stats is not None:
         return sb3_folder.statistics(folder.stats, shape)
     if folder.normalized:

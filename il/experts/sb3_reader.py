@@ -173,7 +173,8 @@ def check_spaces(archive: Archive, spec: EnvSpec, what: str) -> None:
     discrete = act.kind == "Discrete"
     size = act.n if act.n is not None else int(np.prod(act.shape))
     shape = obs.shape if obs.shape != channels_first(spec.expert_obs_shape) else spec.expert_obs_shape
-    check_sizes(shape, (discrete, size), spec.expert_obs_shape, spec, what)
+    fix = "choose env.id and env.kwargs as it was trained with, or show it a part with env.expert_view=[start,stop]"
+    check_sizes(shape, (discrete, size), spec.expert_obs_shape, spec, what, fix)
     for side, mine, theirs in [("low", act.low, spec.low), ("high", act.high, spec.high)]:
         if mine is not None and theirs is not None and not np.allclose(mine.reshape(-1), theirs, rtol=1e-4):
             raise ConfigError(
