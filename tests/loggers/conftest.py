@@ -15,7 +15,7 @@ CONF = Path(__file__).parents[2] / "conf" / "logger"
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunInfo:
+def info(tmp_path: Path) -> RunInfo:
     """A run whose directory exists."""
     (tmp_path / "run").mkdir()
     config = {"env": {"id": "Ant-v5"}, "algo": {"rounds": 3, "beta": [1.0, 0.5]}, "seed": 7}
@@ -23,13 +23,13 @@ def run(tmp_path: Path) -> RunInfo:
 
 
 @pytest.fixture
-def another(run: RunInfo, tmp_path: Path) -> Callable[[int], RunInfo]:
+def another(info: RunInfo, tmp_path: Path) -> Callable[[int], RunInfo]:
     """Makes further runs, each with its own directory, id and seed."""
 
     def make(k: int) -> RunInfo:
         folder = tmp_path / f"run{k}"
         folder.mkdir()
-        return replace(run, dir=folder, id=f"id{k}", name=f"ant-dagger-s{k}", config=run.config | {"seed": k})
+        return replace(info, dir=folder, id=f"id{k}", name=f"ant-dagger-s{k}", config=info.config | {"seed": k})
 
     return make
 
