@@ -1,5 +1,7 @@
 """What the tests of the loggers share."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +12,32 @@ from omegaconf import OmegaConf
 
 from il.config import build
 from il.loggers.base import RunInfo
+from tests.loggers.wandb_service import WandbService
 
-CONF = Path(__file__).parents[2] / "conf" / "logger"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home, no settings of the user's, and a W&B client that forgets after the test."""
+    for name in [n for n in os.environ if n.startswith("WANDB_") or n.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    yield folder
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbService]:
+    """The service, with the client pointed at it and a key in its environment."""
+    with WandbService() as service:
+        monkeypatch.setenv("WANDB_BASE_URL", service.url)
+        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+        yield service
+        assert service.unknown == []
 
 
 @pytest.fixture
@@ -39,7 +65,7 @@ def make() -> Iterator[Callable[..., Any]]:
     """Builds a logger from its YAML with some knobs changed, as the trainer would."""
 
     def make(name: str, **knobs: Any) -> Any:
-        node = OmegaConf.load(CONF / f"{name}.yaml")[name]
+        node = OmegaConf.load(ROOT / "conf" / "logger" / f"{name}.yaml")[name]
         return build(OmegaConf.merge(node, knobs), f"logger.{name}")
 
     yield make

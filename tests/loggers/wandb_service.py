@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._answer(what, path, query.get("variables") or {}, body)
         self._send(answer if answer is not None else {"errors": [{"message": f"unknown: {what}"}]})
 
-    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names the base class calls
+    do_GET = do_POST = do_PUT = _serve
 
     def _answer(self, what: str, path: str, variables: dict[str, Any], body: bytes) -> Any:
         if path == "/graphql":
