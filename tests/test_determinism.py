@@ -15,7 +15,9 @@ def test_twice_the_same_and_another_seed_another(run: Callable[..., Path]) -> No
     one, two, other = run(*HOPPER, out="1"), run(*HOPPER, out="2"), run(*HOPPER, "seed=1", out="3")
     assert rows(one) == rows(two) and weights(one) == weights(two)
     assert rows(one) != rows(other) and weights(one) != weights(other)
-    expert = [{k: row[k] for k in ("expert/return_mean", "random/return_mean")} for row in (rows(one)[0], rows(other)[0])]
+    expert = [
+        {k: row[k] for k in ("expert/return_mean", "random/return_mean")} for row in (rows(one)[0], rows(other)[0])
+    ]
     assert expert[0] == expert[1]  # baselines do not depend on the run's seed
 
 

@@ -58,7 +58,9 @@ def test_help_and_cfg_import_nothing_heavy(tmp_path: Path) -> None:
             f"import sys, runpy, atexit; sys.argv = [{LAUNCH!r}, *{argv}]; "
             f"atexit.register(lambda: print('HEAVY', {heavy})); runpy.run_path({LAUNCH!r}, run_name='__main__')"
         )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
         assert "HEAVY set()" in done.stdout, done.stdout[-300:] + done.stderr[-2000:]
         assert "dagger" in done.stdout
 

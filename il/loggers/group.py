@@ -1,5 +1,6 @@
 """Several loggers as one, none of which can stop a run."""
 
+import os
 import sys
 import traceback
 from collections import Counter
@@ -25,7 +26,7 @@ class LoggerGroup(Logger):
     def __init__(self, loggers: Sequence[Logger]):
         self._loggers = list(loggers)
         self._failures: Counter[tuple[Logger, str]] = Counter()
-        self._errors: Path | None = None
+        self._errors = Path(os.devnull)
 
     def check(self) -> None:
         """Check each logger.

@@ -86,7 +86,7 @@ class TensorBoardLogger(Logger):
 
     def log(self, row: dict[str, float | int | str | None]) -> None:
         """Write the row's finite numbers at its place on the x-axis."""
-        self._step = int(row[self._axis])
+        self._step = int(row[self._axis] or 0)
         if self._resumed:
             self._drop_from(self._step)
             self._resumed = False
@@ -98,6 +98,7 @@ class TensorBoardLogger(Logger):
 
     def summary(self, values: dict[str, Any]) -> None:
         """Write the final numbers at the last row's place."""
+        self._step = int(values.get(self._axis, self._step))
         self._scalars(values)
 
     def finish(self, status: Status) -> None:

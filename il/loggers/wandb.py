@@ -81,6 +81,7 @@ class WandbLogger(Logger):
         self._run: Any = None
         self._dir = Path()
         self._recent: deque[tuple[float, dict[str, Any]]] = deque()
+        self._summary: dict[str, Any] = {}
 
     def check(self) -> None:
         """Where `required`, ask the service about the key.
@@ -150,14 +151,19 @@ class WandbLogger(Logger):
 
     def summary(self, values: dict[str, Any]) -> None:
         """Set the run's final figures, shown in W&B's run table."""
-        self._do(lambda run: run.summary.update(finite(values)))
+        self._summary = finite(values)
+        self._do(lambda run: run.summary.update(self._summary))
 
     def finish(self, status: Status) -> None:
         """Close the W&B run, with exit code 1 unless all is well."""
-        if status == "preempted":
-            self._do(lambda run: run.mark_preempting())
+
+        def close(run: Any) -> None:
+            if status == "preempted":
+                run.mark_preempting()
+            run.finish(exit_code=0 if status == "ok" else 1)
+
         try:
-            self._do(lambda run: run.finish(exit_code=0 if status == "ok" else 1))
+            self._do(close)
         except TimeoutError:
             self._say(
                 f"not all uploaded in {self._finish_timeout:g} s; `wandb sync --include-online {self._dir}` does it"
@@ -165,6 +171,7 @@ class WandbLogger(Logger):
         finally:
             self._run = None
             self._recent.clear()
+            self._summary = {}
 
     def _do(self, act: Callable[[Any], None]) -> None:
         """Act on the run, if there is one; open it again if W&B's own process is gone.
@@ -175,13 +182,16 @@ class WandbLogger(Logger):
             return
         try:
             act(self._run)
-        except ConnectionError:
+        except Exception as error:
+            if not _lost(error):
+                raise
             wandb = _import_wandb()
             _teardown(wandb)
             self._run = wandb.run = None  # a run that lost its process can be neither finished nor gone on with
             self.start(self._info)
             for _, row in self._recent:
                 self._run.log(row, commit=True)
+            self._run.summary.update(self._summary)
             act(self._run)
 
     def _open_online(self, wandb: Any, run: RunInfo, url: str) -> str:
@@ -256,6 +266,11 @@ def _prepared(wandb: Any, folder: Path, mode: str | None) -> Iterator[Any]:
         settings.mode = usual
         for name in added:
             os.environ.pop(name, None)
+
+
+def _lost(error: Exception) -> bool:
+    """Return whether the error says that W&B's own process is gone."""
+    return isinstance(error, ConnectionError) or type(error).__name__ in ("HandleAbandonedError", "MailboxClosedError")
 
 
 def _one_line(error: Exception) -> str:

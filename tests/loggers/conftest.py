@@ -1,5 +1,7 @@
 """What the tests of the loggers share."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,36 @@ from omegaconf import OmegaConf
 
 from il.config import build
 from il.loggers.base import RunInfo
+from tests.loggers.wandb_service import WandbService
 
-CONF = Path(__file__).parents[2] / "conf" / "logger"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home, no settings of the user's, and a W&B client that forgets after the test."""
+    for name in [n for n in os.environ if n.startswith("WANDB_") or n.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    yield folder
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunInfo:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbService]:
+    """The service, with the client pointed at it and a key in its environment."""
+    with WandbService() as service:
+        monkeypatch.setenv("WANDB_BASE_URL", service.url)
+        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+        yield service
+        assert service.unknown == []
+
+
+@pytest.fixture
+def info(tmp_path: Path) -> RunInfo:
     """A run whose directory exists."""
     (tmp_path / "run").mkdir()
     config = {"env": {"id": "Ant-v5"}, "algo": {"rounds": 3, "beta": [1.0, 0.5]}, "seed": 7}
@@ -23,13 +49,13 @@ def run(tmp_path: Path) -> RunInfo:
 
 
 @pytest.fixture
-def another(run: RunInfo, tmp_path: Path) -> Callable[[int], RunInfo]:
+def another(info: RunInfo, tmp_path: Path) -> Callable[[int], RunInfo]:
     """Makes further runs, each with its own directory, id and seed."""
 
     def make(k: int) -> RunInfo:
         folder = tmp_path / f"run{k}"
         folder.mkdir()
-        return replace(run, dir=folder, id=f"id{k}", name=f"ant-dagger-s{k}", config=run.config | {"seed": k})
+        return replace(info, dir=folder, id=f"id{k}", name=f"ant-dagger-s{k}", config=info.config | {"seed": k})
 
     return make
 
@@ -39,7 +65,7 @@ def make() -> Iterator[Callable[..., Any]]:
     """Builds a logger from its YAML with some knobs changed, as the trainer would."""
 
     def make(name: str, **knobs: Any) -> Any:
-        node = OmegaConf.load(CONF / f"{name}.yaml")[name]
+        node = OmegaConf.load(ROOT / "conf" / "logger" / f"{name}.yaml")[name]
         return build(OmegaConf.merge(node, knobs), f"logger.{name}")
 
     yield make

@@ -14,46 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import rows
-from wandb_service import WandbService
 
 from il.errors import ConfigError
 from il.loggers.base import RunInfo
+from tests.loggers.conftest import ROOT, rows
+from tests.loggers.wandb_service import WandbService
 
 FAST = {"connect_timeout": 1.0, "init_timeout": 1.0, "finish_timeout": 1.0, "system_metrics": False}
-ROOT = Path(__file__).parents[2]
 Make = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home, no settings of the user's, and a W&B client that forgets after the test."""
-    for name in [n for n in os.environ if n.startswith("WANDB_") or n.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    yield folder
-    import wandb
-
-    wandb.teardown()
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbService]:
-    """The service, with the client pointed at it and a key in its environment."""
-    with WandbService() as service:
-        monkeypatch.setenv("WANDB_BASE_URL", service.url)
-        monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-        yield service
-        assert service.unknown == []
-
-
-def inspect(run: RunInfo) -> list[dict[str, Any]]:
+def inspect(info: RunInfo) -> list[dict[str, Any]]:
     """Return the records of the run's W&B file, read by what ``wandb leet inspect`` starts."""
     from wandb.util import get_core_path
 
-    (file,) = [*run.dir.glob("wandb/offline-run-*/*.wandb")] or [*run.dir.glob("wandb/run-*/*.wandb")]
+    (file,) = [*info.dir.glob("wandb/offline-run-*/*.wandb")] or [*info.dir.glob("wandb/run-*/*.wandb")]
     command = [get_core_path(), "leet", "inspect", "--no-observability", "--json", "--run-file", str(file)]
     for _ in range(50):  # the client says finished a moment before the file is complete
         out = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
@@ -64,28 +39,28 @@ def inspect(run: RunInfo) -> list[dict[str, Any]]:
     return records
 
 
-def history(run: RunInfo) -> list[dict[str, Any]]:
+def history(info: RunInfo) -> list[dict[str, Any]]:
     """Return the rows of the run's W&B file."""
-    return [r["history"]["item"] for r in inspect(run) if r["type"] == "history"]
+    return [r["history"]["item"] for r in inspect(info) if r["type"] == "history"]
 
 
-def record(logger: Any, run: RunInfo, n: int = 5, status: str = "ok") -> None:
+def record(logger: Any, info: RunInfo, n: int = 5, status: str = "ok") -> None:
     """Log a short run."""
-    logger.start(run)
+    logger.start(info)
     for row in rows(n):
         logger.log(row)
     logger.summary({"test/last/return_mean": 9.0, "test/last/returns": [8.0, 10.0]})
     logger.finish(status)
 
 
-def test_the_service_gets_the_run(service: WandbService, make: Make, run: RunInfo, home: Path) -> None:
-    record(make("wandb", **FAST), run)
+def test_the_service_gets_the_run(service: WandbService, make: Make, info: RunInfo, home: Path) -> None:
+    record(make("wandb", **FAST), info)
     assert list(service.runs) == ["abc123"]
     seen = service.runs["abc123"]
     assert seen.meta["project"] == "il"
     assert (seen.meta["displayName"], seen.meta["groupName"]) == ("ant-dagger-s7", "ant-dagger")
     assert (seen.meta["jobType"], seen.meta["tags"]) == ("train", ["dagger", "ant"])
-    assert {k: v["value"] for k, v in seen.config.items() if k != "_wandb"} == run.config
+    assert {k: v["value"] for k, v in seen.config.items() if k != "_wandb"} == info.config
     assert seen.history("round") == [0, 1, 2, 3, 4]
     assert seen.history("env_steps") == [1000, 2000, 3000, 4000, 5000]
     assert seen.history("train/loss")[1] == 0.5
@@ -93,20 +68,20 @@ def test_the_service_gets_the_run(service: WandbService, make: Make, run: RunInf
     assert seen.summary["test/last/returns"] == [8.0, 10.0]
     assert (seen.complete, seen.exit_code, seen.preempting) == (True, 0, False)
     assert list(home.iterdir()) == [], "everything lies in the run directory"
-    assert [p.name for p in run.dir.iterdir()] == ["wandb"]
+    assert [p.name for p in info.dir.iterdir()] == ["wandb"]
 
 
-def test_metrics_are_drawn_over_steps_and_rounds(service: WandbService, make: Make, run: RunInfo) -> None:
-    record(make("wandb", **FAST), run)
+def test_metrics_are_drawn_over_steps_and_rounds(service: WandbService, make: Make, info: RunInfo) -> None:
+    record(make("wandb", **FAST), info)
     metrics = service.runs["abc123"].config["_wandb"]["value"]["m"]
     axes = {m.get("2") or m["1"]: metrics[m["5"] - 1]["1"] for m in metrics if "5" in m}
     assert axes["eval/*"] == axes["collect/*"] == "env_steps"
     assert axes["train/*"] == axes["time/*"] == "round"
 
 
-def test_what_is_missing_or_not_finite_is_left_out(service: WandbService, make: Make, run: RunInfo) -> None:
+def test_what_is_missing_or_not_finite_is_left_out(service: WandbService, make: Make, info: RunInfo) -> None:
     logger = make("wandb", **FAST)
-    logger.start(run)
+    logger.start(info)
     logger.log(rows(1)[0] | {"train/loss": float("nan"), "eval/normalized": None, "eval/return_std": float("inf")})
     logger.summary({"a": 1.0, "b": None, "c": float("nan")})
     logger.finish("ok")
@@ -125,15 +100,15 @@ def test_names_are_cut_to_what_the_service_takes(service: WandbService, make: Ma
     assert service.runs["a-b-0"].meta["tags"] == ["t" * 64, "x"]
 
 
-def test_a_restart_goes_on_under_the_same_id(service: WandbService, make: Make, run: RunInfo) -> None:
+def test_a_restart_goes_on_under_the_same_id(service: WandbService, make: Make, info: RunInfo) -> None:
     first, second = make("wandb", **FAST), make("wandb", **FAST)
-    first.start(run)
+    first.start(info)
     for row in rows(2):
         first.log(row)
     first.finish("preempted")
     seen = service.runs["abc123"]
     assert (seen.preempting, seen.exit_code) == (True, 1)
-    second.start(replace(run, resumed=True, config=run.config | {"device": "cuda", "seed": 8}))
+    second.start(replace(info, resumed=True, config=info.config | {"device": "cuda", "seed": 8}))
     for row in rows(2, start=2):
         second.log(row)
     second.finish("ok")
@@ -144,8 +119,8 @@ def test_a_restart_goes_on_under_the_same_id(service: WandbService, make: Make, 
     assert seen.exit_code == 0
 
 
-def test_a_failed_run_has_exit_code_1(service: WandbService, make: Make, run: RunInfo) -> None:
-    record(make("wandb", **FAST), run, status="failed")
+def test_a_failed_run_has_exit_code_1(service: WandbService, make: Make, info: RunInfo) -> None:
+    record(make("wandb", **FAST), info, status="failed")
     assert service.runs["abc123"].exit_code == 1
 
 
@@ -160,15 +135,15 @@ def test_three_runs_in_one_process_stay_apart(service: WandbService, make: Make,
     assert [seen.history("round") for seen in service.runs.values()] == [[0], [0, 1], [0, 1, 2]]
 
 
-def test_files_are_shown_by_path(service: WandbService, make: Make, run: RunInfo, home: Path) -> None:
+def test_files_are_shown_by_path(service: WandbService, make: Make, info: RunInfo, home: Path) -> None:
     contents = {"clip.mp4": b"frames", "page.html": b"<p>hi</p>", "table.csv": b"seed,return\n1,10 m\n2,20 m\n"}
     logger = make("wandb", **FAST)
-    logger.start(run)
+    logger.start(info)
     for name, content in contents.items():
-        (run.dir / name).write_bytes(content)
-        logger.media(f"media/{name}", run.dir / name, {"round": 3, "env_steps": 4000})
+        (info.dir / name).write_bytes(content)
+        logger.media(f"media/{name}", info.dir / name, {"round": 3, "env_steps": 4000})
     with pytest.raises(ValueError, match="mp4"):
-        logger.media("media/x", run.dir / "x.npz", {"round": 3, "env_steps": 4000})
+        logger.media("media/x", info.dir / "x.npz", {"round": 3, "env_steps": 4000})
     logger.finish("ok")
     seen = service.runs["abc123"]
     kinds = {k: v["_type"] for row in seen.rows for k, v in row.items() if k.startswith("media/")}
@@ -182,18 +157,22 @@ def test_files_are_shown_by_path(service: WandbService, make: Make, run: RunInfo
 
 
 def test_without_a_key_the_run_is_offline_and_reads_back(
-    service: WandbService, make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: WandbService,
+    make: Make,
+    info: RunInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    record(make("wandb", **FAST), run, status="failed")
+    record(make("wandb", **FAST), info, status="failed")
     assert "no API key" in capsys.readouterr().err
     assert service.requests == []
-    records = inspect(run)
+    records = inspect(info)
     (about,) = [r["run"] for r in records if r["type"] == "run"]
     assert (about["run_id"], about["display_name"], about["run_group"]) == ("abc123", "ant-dagger-s7", "ant-dagger")
     assert about["tags"] == ["dagger", "ant"]
     assert about["config"]["update"]["env"] == {"id": "Ant-v5"}
-    assert [row["round"] for row in history(run)] == [0, 1, 2, 3, 4]
+    assert [row["round"] for row in history(info)] == [0, 1, 2, 3, 4]
     (end,) = [r["exit"] for r in records if r["type"] == "exit"]
     assert end["exit_code"] == 1
 
@@ -205,7 +184,11 @@ def test_without_a_key_the_run_is_offline_and_reads_back(
 def test_the_knob_beats_the_environment(
     service: WandbService,
     make: Make,
+<<<<<<< HEAD
     run: RunInfo,
+=======
+    info: RunInfo,
+>>>>>>> loggers
     monkeypatch: pytest.MonkeyPatch,
     knob: Any,
     variable: Any,
@@ -213,32 +196,36 @@ def test_the_knob_beats_the_environment(
 ) -> None:
     if variable:
         monkeypatch.setenv("WANDB_MODE", variable)
-    record(make("wandb", mode=knob, **FAST), run)
+    record(make("wandb", mode=knob, **FAST), info)
     assert bool(service.runs) == online
 
 
-def test_disabled_writes_nothing(service: WandbService, make: Make, run: RunInfo) -> None:
-    record(make("wandb", mode="disabled", **FAST), run)
-    assert service.requests == [] and not list(run.dir.glob("wandb/*run-*"))
+def test_disabled_writes_nothing(service: WandbService, make: Make, info: RunInfo) -> None:
+    record(make("wandb", mode="disabled", **FAST), info)
+    assert service.requests == [] and not list(info.dir.glob("wandb/*run-*"))
 
 
 @pytest.mark.parametrize("status", [401, 500, 0])
 def test_a_service_that_cannot_open_the_run_leaves_it_offline(
-    service: WandbService, make: Make, run: RunInfo, capsys: pytest.CaptureFixture[str], status: int
+    service: WandbService, make: Make, info: RunInfo, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     service.fault = lambda what: status
-    record(make("wandb", **FAST), run)
+    record(make("wandb", **FAST), info)
     assert "recording offline" in capsys.readouterr().err
-    assert [row["round"] for row in history(run)] == [0, 1, 2, 3, 4]
+    assert [row["round"] for row in history(info)] == [0, 1, 2, 3, 4]
 
 
 def test_a_malformed_key_leaves_it_offline(
-    service: WandbService, make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: WandbService,
+    make: Make,
+    info: RunInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "short")
-    record(make("wandb", **FAST), run)
+    record(make("wandb", **FAST), info)
     assert "40+ characters" in capsys.readouterr().err
-    assert len(history(run)) == 5
+    assert len(history(info)) == 5
 
 
 @pytest.fixture
@@ -259,7 +246,11 @@ def black_hole() -> Iterator[str]:
 @pytest.mark.parametrize("host", ["refuses", "swallows", "has no name"])
 def test_a_dead_host_leaves_it_offline(
     make: Make,
+<<<<<<< HEAD
     run: RunInfo,
+=======
+    info: RunInfo,
+>>>>>>> loggers
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     black_hole: str,
@@ -268,36 +259,36 @@ def test_a_dead_host_leaves_it_offline(
     url = {"refuses": "http://127.0.0.1:9", "swallows": black_hole, "has no name": "http://wandb.invalid"}[host]
     monkeypatch.setenv("WANDB_BASE_URL", url)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    record(make("wandb", **FAST), run)
+    record(make("wandb", **FAST), info)
     assert f"{url} cannot be reached" in capsys.readouterr().err
-    assert len(history(run)) == 5
+    assert len(history(info)) == 5
 
 
 def test_behind_a_proxy_the_service_is_reached_through_it(
-    service: WandbService, make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch
+    service: WandbService, make: Make, info: RunInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", service.url)
     monkeypatch.setenv("http_proxy", service.url)
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.invalid")
-    record(make("wandb", **FAST), run)
+    record(make("wandb", **FAST), info)
     assert service.runs["abc123"].history("round") == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(("status", "n"), [(401, 200), (500, 200), (0, 20_000)])
 def test_a_host_that_dies_mid_run_loses_nothing_here(
-    service: WandbService, make: Make, run: RunInfo, status: int, n: int
+    service: WandbService, make: Make, info: RunInfo, status: int, n: int
 ) -> None:
     logger = make("wandb", **FAST)
-    logger.start(run)
+    logger.start(info)
     for row in rows(n):
         logger.log(row)
         if row["round"] == n // 2:
             service.fault = lambda what: status
     logger.finish("ok")
-    assert [row["round"] for row in history(run)] == list(range(n))
+    assert [row["round"] for row in history(info)] == list(range(n))
 
 
-def test_a_process_ends_though_the_service_hangs(service: WandbService, run: RunInfo) -> None:
+def test_a_process_ends_though_the_service_hangs(service: WandbService, info: RunInfo) -> None:
     program = f"""
 from pathlib import Path
 from omegaconf import OmegaConf
@@ -305,7 +296,7 @@ from il.config import build
 from il.loggers.base import RunInfo
 node = OmegaConf.merge(OmegaConf.load("conf/logger/wandb.yaml").wandb, {FAST!r})
 logger = build(node, "logger.wandb")
-logger.start(RunInfo(Path({str(run.dir)!r}), "abc123", "n", "g", "train", {{}}))
+logger.start(RunInfo(Path({str(info.dir)!r}), "abc123", "n", "g", "train", {{}}))
 for k in range(3):
     logger.log({{"round": k, "env_steps": k}})
 print("hang", flush=True)
@@ -321,12 +312,12 @@ logger.finish("ok")
         _, said = process.communicate("\n", timeout=60)  # for ever with the client's defaults
     assert process.returncode == 0
     assert "wandb sync --include-online" in said
-    assert len(history(run)) == 4
+    assert len(history(info)) == 4
 
 
-def test_a_signal_that_ends_the_clients_process_costs_no_row(service: WandbService, make: Make, run: RunInfo) -> None:
+def test_a_signal_that_ends_the_clients_process_costs_no_row(service: WandbService, make: Make, info: RunInfo) -> None:
     logger = make("wandb", **FAST)
-    logger.start(run)
+    logger.start(info)
     for row in rows(5):
         logger.log(row)
     (core,) = _children("wandb-core")
@@ -348,7 +339,7 @@ def _children(name: str) -> list[int]:
 
 def test_required_wants_a_key(service: WandbService, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    with pytest.raises(ConfigError, match="no API key.*required=false"):
+    with pytest.raises(ConfigError, match=r"no API key.*required=false"):
         make("wandb", required=True, **FAST).check()
     make("wandb", required=False, **FAST).check()
 
@@ -365,18 +356,18 @@ def test_required_wants_a_key_that_the_service_takes(service: WandbService, make
 
 def test_required_wants_a_well_formed_key(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "short")
-    with pytest.raises(ConfigError, match="40\\+ characters"):
+    with pytest.raises(ConfigError, match=r"40. characters"):
         make("wandb", required=True, **FAST).check()
 
 
 @pytest.mark.parametrize("stand_in", [None, types.ModuleType("wandb")])  # absent, or a folder of that name
-def test_a_missing_package(make: Make, run: RunInfo, monkeypatch: pytest.MonkeyPatch, stand_in: Any) -> None:
+def test_a_missing_package(make: Make, info: RunInfo, monkeypatch: pytest.MonkeyPatch, stand_in: Any) -> None:
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "wandb", stand_in)
         with pytest.raises(ConfigError, match="pip install wandb"):
             make("wandb", required=True, **FAST).check()
         with pytest.raises(ModuleNotFoundError, match="pip install wandb"):
-            make("wandb", **FAST).start(run)
+            make("wandb", **FAST).start(info)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +380,7 @@ def test_bad_knobs_are_refused(make: Make, knobs: dict[str, Any], message: str) 
 
 
 def test_importing_the_logger_does_not_import_wandb() -> None:
-    program = "import sys, il.loggers.wandb, il.loggers.tensorboard; print({'wandb', 'tensorboard', 'torch'} & set(sys.modules))"
+    heavy = "{'wandb', 'tensorboard', 'torch'}"
+    program = f"import sys, il.loggers.wandb, il.loggers.tensorboard; print({heavy} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert out.stdout == "set()\n"
