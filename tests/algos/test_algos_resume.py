@@ -20,6 +20,7 @@ ALGOS = {
     "smile": ["algo.alpha=0.4"],
     "smile continuous": ["env=pendulum", "algo.alpha=0.4"],
     "forward": ["algo.block=15"],
+    "searn": ["algo.states=20"],
 }
 
 
