@@ -69,7 +69,7 @@ def play_on(
     for begin in range(0, len(starts), env.n):
         end = min(begin + env.n, len(starts))
         live, now = np.arange(end - begin), t[begin:end].copy()
-        for slot in live:
+        for slot in range(end - begin):
             env.restore(np.array([slot]), starts[begin + slot])
         actor.reset(live.tolist(), episodes[begin:end])
         chosen = actions[begin:end]

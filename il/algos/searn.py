@@ -16,6 +16,14 @@ from il.randomness import Purpose, generator
 from il.rollout import Collect, Rollout
 
 
+def cost_weighted(policy: Policy, obs: Tensor, label: Tensor) -> Tensor:
+    """Return -Σ_a w(a) log π(a|s) of each row, [B]; `label` holds the weights w, [B, actions]."""
+    count, actions = label.shape
+    every = torch.arange(actions, device=obs.device).repeat(count)
+    log_p = policy.log_prob(obs.repeat_interleave(actions, 0), every).reshape(count, actions)
+    return -(label * log_p).sum(1)
+
+
 class Searn(PolicySequence):
     """Search-based structured prediction (Daumé, Langford & Marcu 2009), for discrete actions and simulators.
 
@@ -40,6 +48,8 @@ class Searn(PolicySequence):
     Raises:
         ConfigError: see `PolicySequence`; for continuous actions, no snapshots, or knobs out of range.
     """
+
+    objective = staticmethod(cost_weighted)
 
     def __init__(
         self,
@@ -118,13 +128,6 @@ class Searn(PolicySequence):
         }
         columns = {"obs": rollout.obs[rows], "label": label / scale, "who": rollout.who[rows], "t": rollout.t[rows]}
         return columns, metrics
-
-    def objective(self, policy: Policy, obs: Tensor, label: Tensor) -> Tensor:
-        """Return the weighted negative log-likelihood over all actions, [B]."""
-        count, actions = label.shape
-        every = torch.arange(actions, device=obs.device).repeat(count)
-        log_p = policy.log_prob(obs.repeat_interleave(actions, 0), every).reshape(count, actions)
-        return -(label * log_p).sum(1)
 
     def state_dict(self) -> dict[str, Any]:
         """Return that of `PolicySequence` and the count of queries."""

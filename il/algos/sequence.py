@@ -4,13 +4,12 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from il.actors import Actor, PolicyActor
 from il.algos.base import Algorithm, Setup, require_queryable
 from il.dataset import Dataset
 from il.errors import ConfigError
-from il.fit import Adam, fit, imitation
+from il.fit import Adam, Objective, fit, imitation
 from il.policies.base import Policy
 from il.randomness import Purpose, generator
 from il.rollout import Collect, Rollout
@@ -36,6 +35,9 @@ class PolicySequence(Algorithm):
     Raises:
         ConfigError: for knobs out of range, or an expert that cannot be queried where rounds > 1.
     """
+
+    objective: Objective = staticmethod(imitation)
+    """Loss of each row."""
 
     def __init__(
         self,
@@ -94,10 +96,6 @@ class PolicySequence(Algorithm):
     def rows(self, n: int, rollout: Rollout) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Return the rows to fit to (the expert's action everywhere), and metrics."""
         return {"obs": rollout.obs, "label": rollout.label, "who": rollout.who, "t": rollout.t}, {}
-
-    def objective(self, policy: Policy, obs: Tensor, label: Tensor) -> Tensor:
-        """Return the loss of each row, [B]."""
-        return imitation(policy, obs, label)
 
     def learn(self, n: int, rollout: Rollout) -> dict[str, float]:
         """Fit π̂ⁿ⁺¹; where nothing was recorded, π̂ⁿ stands in."""
