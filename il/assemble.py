@@ -63,7 +63,7 @@ class Imitation:
             policy: Policy = make_policy(spec=env.spec, generator=generator).to(where)
             return policy.flatten()
 
-        algo = build(cfg.algo, "algo")(Setup(env.spec, expert, new_policy, cfg.seed, progress))
+        algo = build(cfg.algo, "algo")(Setup(env, expert, new_policy, cfg.seed, progress))
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()
         if cfg.video.every is not None:

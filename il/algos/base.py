@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from il.actors import Actor
-from il.envs.base import EnvSpec
+from il.envs.base import EnvSpec, VectorEnv
 from il.errors import ConfigError
 from il.experts.base import Expert
 from il.fit import Progress
@@ -20,7 +20,8 @@ from il.rollout import Collect, Rollout
 class Setup:
     """What an algorithm is built with, beside its knobs."""
 
-    spec: EnvSpec
+    env: VectorEnv
+    """The run's environment; between a round's collection and its evaluation its slots are free for simulations."""
     expert: Expert
     new_policy: Callable[[np.random.Generator], Policy]
     """Makes a policy, on its device, with weights drawn from the generator."""
@@ -28,6 +29,11 @@ class Setup:
     """The run's seed: the first argument of every stream."""
     progress: Progress
     """To be handed to `fit`."""
+
+    @property
+    def spec(self) -> EnvSpec:
+        """The facts about the environment."""
+        return self.env.spec
 
 
 class Algorithm(ABC):

@@ -25,13 +25,23 @@ class Forward(PolicySequence):
         setup, fresh, sample: see `PolicySequence`.
         rounds: number of policies; None takes as many as the horizon needs, at most 200.
         steps: rows a round, if no episode ends early: ``steps / block`` episodes are played.
+        first_steps: the same for round 0; None takes `steps`.
         block: steps that each policy is for.
 
     Raises:
         ConfigError: see `PolicySequence`; or a horizon too long for the block, or more rounds than blocks.
     """
 
-    def __init__(self, setup: Setup, rounds: int | None, steps: int, block: int, fresh: bool, sample: bool):
+    def __init__(
+        self,
+        setup: Setup,
+        rounds: int | None,
+        steps: int,
+        first_steps: int | None,
+        block: int,
+        fresh: bool,
+        sample: bool,
+    ):
         horizon = setup.spec.horizon
         if block < 1:
             raise ConfigError(f"algo.block={block}: at least 1")
@@ -44,13 +54,13 @@ class Forward(PolicySequence):
             )
         if rounds is not None and rounds > needed:
             raise ConfigError(f"algo.rounds={rounds}: {horizon} steps in blocks of {block} need only {needed}")
-        super().__init__(setup, "forward training", rounds or needed, steps, None, False, fresh, sample)
+        super().__init__(setup, "forward training", rounds or needed, steps, first_steps, False, fresh, sample)
         self.block = block
 
     def plan(self, n: int) -> Collect:
         """Play up to the end of block n and record that block."""
         start, stop = n * self.block, (n + 1) * self.block
-        episodes = -(-self.steps // self.block)
+        episodes = -(-(self.first_steps if n == 0 else self.steps) // self.block)
         return Collect(self.roll_in(n), episodes=episodes, stop_at=stop, rows=slice(start, stop))
 
     def roll_in(self, n: int) -> Actor:

@@ -4,13 +4,12 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from il.actors import Actor, PolicyActor
 from il.algos.base import Algorithm, Setup, require_queryable
 from il.dataset import Dataset
 from il.errors import ConfigError
-from il.fit import Adam, fit, imitation
+from il.fit import Adam, Objective, fit, imitation
 from il.policies.base import Policy
 from il.randomness import Purpose, generator
 from il.rollout import Collect, Rollout
@@ -36,6 +35,9 @@ class PolicySequence(Algorithm):
     Raises:
         ConfigError: for knobs out of range, or an expert that cannot be queried where rounds > 1.
     """
+
+    objective: Objective = staticmethod(imitation)
+    """Loss of each row."""
 
     def __init__(
         self,
@@ -91,25 +93,19 @@ class PolicySequence(Algorithm):
             return demonstrations
         return Collect(self.roll_in(n), steps=self.first_steps if n == 0 else self.steps)
 
-    def rows(self, n: int, rollout: Rollout) -> dict[str, np.ndarray]:
-        """Return the rows to fit to: the expert's action everywhere."""
-        return {"obs": rollout.obs, "label": rollout.label, "who": rollout.who, "t": rollout.t}
-
-    def objective(self, policy: Policy, obs: Tensor, label: Tensor) -> Tensor:
-        """Return the loss of each row, [B]."""
-        return imitation(policy, obs, label)
+    def rows(self, n: int, rollout: Rollout) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Return the rows to fit to (the expert's action everywhere), and metrics."""
+        return {"obs": rollout.obs, "label": rollout.label, "who": rollout.who, "t": rollout.t}, {}
 
     def learn(self, n: int, rollout: Rollout) -> dict[str, float]:
         """Fit π̂ⁿ⁺¹; where nothing was recorded, π̂ⁿ stands in."""
-        rows = self.rows(n, rollout)
+        rows, metrics = self.rows(n, rollout)
         if not self.aggregate:
             self.data.clear()
         self.data.append(f"round_{n:04d}", rows, protected=np.zeros(len(rows["obs"]), bool))
-        policy, metrics = self._next(n), {}
+        policy = self._next(n)
         if len(self.data):
-            metrics = fit(
-                policy, Adam(policy), self.data, self.setup.seed, (n,), self.setup.progress, self.objective
-            )  # fmt: skip
+            metrics |= fit(policy, Adam(policy), self.data, self.setup.seed, (n,), self.setup.progress, self.objective)
         self.policies.append(policy)
         self._stored.append(Once(f"policies/{n + 1:04d}.safetensors", policy.arrays()))
         learner_steps = rollout.env_steps - rollout.expert_steps

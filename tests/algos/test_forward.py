@@ -6,7 +6,7 @@ from il.errors import ConfigError
 from il.rollout import Collect, collect
 from tests.algos.tabular import Tabular, TabularExpert, World, corridor
 
-KNOBS = {"rounds": None, "fresh": False, "sample": False}
+KNOBS = {"rounds": None, "first_steps": None, "fresh": False, "sample": False}
 
 
 @pytest.fixture
