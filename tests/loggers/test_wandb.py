@@ -184,11 +184,7 @@ def test_without_a_key_the_run_is_offline_and_reads_back(
 def test_the_knob_beats_the_environment(
     service: WandbService,
     make: Make,
-<<<<<<< HEAD
-    run: RunInfo,
-=======
     info: RunInfo,
->>>>>>> loggers
     monkeypatch: pytest.MonkeyPatch,
     knob: Any,
     variable: Any,
@@ -246,11 +242,7 @@ def black_hole() -> Iterator[str]:
 @pytest.mark.parametrize("host", ["refuses", "swallows", "has no name"])
 def test_a_dead_host_leaves_it_offline(
     make: Make,
-<<<<<<< HEAD
-    run: RunInfo,
-=======
     info: RunInfo,
->>>>>>> loggers
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     black_hole: str,
