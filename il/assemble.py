@@ -182,7 +182,7 @@ def _overrides() -> list[str]:
 def _info(run: RunDir, cfg: DictConfig, config: dict[str, Any], rounds: int) -> RunInfo:
     """Return names that are equal for runs that differ in their seed only."""
     choices = run.info.get("choices") or _choices()  # stored ones win: resume=DIR has the defaults on its command line
-    env, algo = choices.get("env", cfg.env.get("id", "env")), choices.get("algo", "algo")
+    env, algo = choices.get("env") or cfg.env.get("id", "env"), choices.get("algo") or "algo"
     varied = [o for o in _overrides() if o.split("=")[0] not in {"seed", "env", "algo", *RESUME_MAY_CHANGE}]
     without_seed = {k: v for k, v in config.items() if k != "seed"}
     group = f"{env}-{algo}" + (f"-{config_hash(without_seed)[:6]}" if varied else "")
