@@ -16,7 +16,9 @@ os.environ.setdefault("IL_STAMP", time.strftime("%Y-%m-%d_%H-%M-%S") + "_" + uui
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us whole; we say them in one line
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -30,8 +32,19 @@ register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
     """Build what the configuration describes, run it, return the objective."""
-    result: float | None = build(cfg.trainer, "trainer")(cfg).run()
+    try:
+        result: float | None = build(cfg.trainer, "trainer")(cfg).run()
+    except ConfigError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        sys.exit(refuse(error))  # past Hydra, which would announce it first
     return result
+
+
+def refuse(error: Exception | str) -> int:
+    """Say in one line what is wrong; return the exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2
 
 
 def launch(argv: list[str]) -> int:
@@ -45,14 +58,11 @@ def launch(argv: list[str]) -> int:
         sys.argv[1:] = [f"hydra.searchpath=[file://{ROOT}]", *arguments]
         main()
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except (HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error, ROOT, arguments)}", file=sys.stderr)
-        return 2
+        return refuse(one_line(error, ROOT, arguments))
     except EpisodeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return refuse(error)
     return 0
 
 

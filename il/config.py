@@ -88,6 +88,8 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ConfigError: naming the value and the fix.
     """
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        raise ConfigError(f"{missing[0]} has no default: give {missing[0]}=…")
     for key, least in (("eval.episodes", 1), ("test.episodes", 1), ("eval.every", 1), ("seed", 0), ("threads", 1)):
         value = OmegaConf.select(cfg, key)
         if value < least:
