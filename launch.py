@@ -2,8 +2,6 @@
 
 import os
 import sys
-import time
-import uuid
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -12,7 +10,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # b
     os.environ.setdefault(name, "1")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("IL_ROOT", str(ROOT))
-os.environ.setdefault("IL_STAMP", time.strftime("%Y-%m-%d_%H-%M-%S") + "_" + uuid.uuid4().hex[:4])
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors reach us whole; we say them in one line
 
 import hydra
@@ -22,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from il.command_line import check_groups, help_text, one_line, overrides_first
+from il.command_line import check_groups, help_text, name_outputs, one_line, overrides_first
 from il.config import build, register
 from il.errors import ConfigError, EpisodeError
 
@@ -55,7 +52,8 @@ def launch(argv: list[str]) -> int:
     arguments = overrides_first(argv)
     try:
         check_groups(ROOT, arguments)
-        sys.argv[1:] = [f"hydra.searchpath=[file://{ROOT}]", *arguments]
+        name_outputs(arguments)
+        sys.argv[1:] = arguments
         main()
     except ConfigError as error:
         return refuse(error)

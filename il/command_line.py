@@ -1,6 +1,9 @@
 """What surrounds Hydra's command line: argument order, help, and errors in one line."""
 
+import os
 import re
+import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,6 +90,13 @@ def check_groups(root: Path, argv: Sequence[str]) -> None:
                 raise ConfigError(f"{key}={name}: no such {key}{nearest(name, valid)}; there are {', '.join(valid)}")
 
 
+def name_outputs(argv: Sequence[str]) -> None:
+    """Give this command's outputs a place of their own, unless it has one: IL_STAMP, and IL_SWEEP for sweeps."""
+    os.environ.setdefault("IL_STAMP", time.strftime("%Y-%m-%d_%H-%M-%S") + "_" + uuid.uuid4().hex[:6])
+    chosen = [token.partition("=")[2] for token in argv if token.startswith("sweeps=")]
+    os.environ.setdefault("IL_SWEEP", chosen[-1] if chosen else "adhoc")
+
+
 def one_line(error: Exception, root: Path, argv: Sequence[str]) -> str:
     """Return a Hydra or OmegaConf error as one line, with the nearest valid key where one is missing."""
     causes: list[BaseException] = []
@@ -117,6 +127,6 @@ def _keys(root: Path, argv: Sequence[str], parent: str) -> list[str]:
     chosen = [a for a in argv if a.partition("=")[0] in GROUPS and "," not in a]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        cfg = compose("config", overrides=[*chosen, f"hydra.searchpath=[file://{root}]"])
+        cfg = compose("config", overrides=chosen)
     node = OmegaConf.select(cfg, parent) if parent else cfg
     return list(node) if OmegaConf.is_dict(node) else []

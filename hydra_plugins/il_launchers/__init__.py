@@ -1,0 +1,1 @@
+"""Hydra launchers of `il`: `hydra/launcher=local` and `hydra/launcher=slurm`."""

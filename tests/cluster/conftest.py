@@ -1,0 +1,83 @@
+"""A real SLURM for the tests in this folder."""
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.sweep.commands import Commands
+
+SCRIPT = Path(__file__).parent / "slurm.sh"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.fspath).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("cluster"))  # one cluster, not one per worker
+
+
+@contextmanager
+def cluster(directory, port, **knobs):
+    """Start a SLURM and set SLURM_CONF for this process and its children; skip where that is not to be had."""
+    if os.getuid() != 0:
+        pytest.skip("a SLURM of our own needs root")
+    knobs = {f"CLUSTER_{key.upper()}": str(value) for key, value in knobs.items()}
+    environment = {**os.environ, "CLUSTER_PORT": str(port), **knobs}
+    try:
+        done = subprocess.run([SCRIPT, "up", directory], env=environment, capture_output=True, text=True, timeout=240)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"no SLURM here: {error}")
+    if done.returncode:
+        subprocess.run([SCRIPT, "down", directory], check=False)
+        pytest.skip(f"no SLURM here: {done.stderr.strip()[-300:]}")
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = f"{directory}/slurm.conf"
+    try:
+        yield
+    finally:
+        subprocess.run([SCRIPT, "down", directory], check=False)
+        del os.environ["SLURM_CONF"]
+        if before is not None:
+            os.environ["SLURM_CONF"] = before
+
+
+PORT = 17600 + 40 * (os.getpid() % 300)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """Four nodes of four CPUs with accounting; arrays of at most 81 jobs."""
+    with cluster(tmp_path_factory.mktemp("slurm") / "a", PORT, array=81):
+        yield
+
+
+@pytest.fixture(scope="session")
+def slurm_without_accounting(tmp_path_factory, slurm):
+    """Another cluster, whose sacct fails."""
+    with cluster(tmp_path_factory.mktemp("slurm") / "b", PORT + 20, accounting=0):
+        yield
+
+
+class Cluster(Commands):
+    """Commands that submit, with little memory so that many jobs fit, and look at the queue often."""
+
+    knobs = (
+        "hydra/launcher=slurm",
+        "hydra.launcher.mem_gb=0.4",
+        "hydra.launcher.poll_s=1",
+        "hydra.launcher.timeout_min=30",
+    )
+
+    def slurm(self, *command):
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+    def id(self, name, dir="out"):
+        return self.rows(dir)[name].id
+
+
+@pytest.fixture
+def commands(tmp_path, slurm):
+    return Cluster(tmp_path)
