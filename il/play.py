@@ -39,6 +39,7 @@ class Step:
     terminated: np.ndarray
     truncated: np.ndarray
     ended: np.ndarray
+    any_ended: bool
     final_obs: np.ndarray
     """Observations after the step, [m, …]: final where `ended`."""
 
@@ -86,10 +87,10 @@ def play(
         after = env.obs[ids]
         slots.check(ids, reward, after)
         ended = terminated | truncated if stop_at is None else terminated | truncated | (now + 1 >= stop_at)
-        on_step(Step(index, seed, now, obs, expert_obs, act, who, reward, terminated, truncated, ended, after), view)
-        now = now + 1
-        slots.t[ids] = now
-        if changed := bool(ended.any()):
+        flags = (terminated, truncated, ended, changed := bool(ended.any()))
+        on_step(Step(index, seed, now, obs, expert_obs, act, who, reward, *flags, after), view)
+        slots.t[ids] = now = now + 1
+        if changed:
             slots.empty(ids[ended])
         obs = after
 

@@ -239,7 +239,7 @@ class _Recorder:
                 step.who, step.expert_obs, labels,
             )
         )  # fmt: skip
-        if step.ended.any():
+        if step.any_ended:
             over = step.ended
             self.ends.append((step.index[over], step.t[over] + 1, step.seed[over], step.final_obs[over]))
         if self.progress is not None:
@@ -253,7 +253,7 @@ class _Recorder:
         index, t, obs, act, reward, terminated, truncated, ended, who, expert_obs, labels = columns
         self.rows.clear()
         cut = ended & ~terminated & ~truncated
-        order = np.lexsort((t, index))
+        order = np.argsort(index * self.spec.horizon + t)
         episodes, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))
         by_index = np.argsort(episodes)
         returns = np.bincount(index[order], weights=reward[order], minlength=len(episodes))

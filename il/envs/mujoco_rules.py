@@ -87,6 +87,8 @@ class Locomotion(Rules):
         for name, leading in task.extras:
             if getattr(p, f"include_{name}_in_observation") and (use_contacts or name != "cfrc_ext"):
                 self._observe_field(getattr(data, name), name, 0 if p.v4 else leading)
+        self._force_range = getattr(p, "contact_force_range", None)
+        self._cost_range = getattr(p, "contact_cost_range", None)
         self._costly = use_contacts and bool(getattr(p, "contact_cost_weight", 0))
         if self._costly and not self._contacts:
             self._contacts = self._want("cfrc_ext")
@@ -109,8 +111,8 @@ class Locomotion(Rules):
 
     def tidy(self, frame: Frame) -> None:
         """See `Rules.tidy`."""
-        if self._contacts and hasattr(self.p, "contact_force_range"):
-            frame[self._contacts] = _clip(frame[self._contacts], *self.p.contact_force_range)
+        if self._contacts and self._force_range is not None:
+            frame[self._contacts] = _clip(frame[self._contacts], *self._force_range)
 
     def carry(self, frame: Frame) -> np.ndarray:
         """See `Rules.carry`."""
@@ -133,19 +135,21 @@ class Locomotion(Rules):
 
     def score(self, frame: Frame, action: np.ndarray, before: np.ndarray, after: Any) -> tuple[np.ndarray, np.ndarray]:
         """See `Rules.score`."""
-        p, healthy = self.p, self.task.healthy
-        reward = p.forward_reward_weight * ((after - before) / self.dt)
-        terminated = np.zeros(len(reward), bool)
-        if healthy is not None:
-            well = healthy(frame[0], p)
-            reward += (well | (p.v4 and p.terminate_when_unhealthy)) * p.healthy_reward
-            if p.terminate_when_unhealthy:
+        p, m = self.p, len(action)
+        reward, terminated = (after - before) / self.dt, np.zeros(m, bool)
+        if p.forward_reward_weight != 1:
+            reward *= p.forward_reward_weight
+        if self.task.healthy is not None:
+            well = self.task.healthy(frame[0], p)
+            all_well = np.count_nonzero(well) == m
+            if p.terminate_when_unhealthy and not all_well:
                 terminated = ~well
+            all_paid = all_well or (p.v4 and p.terminate_when_unhealthy)
+            reward += p.healthy_reward if all_paid else well * p.healthy_reward
         cost = p.ctrl_cost_weight * _sum_of_squares(action.astype(self.task.cost_dtype, copy=False))
         if self._costly:
             contact = p.contact_cost_weight * _sum_of_squares(frame[self._contacts])
-            bounds = getattr(p, "contact_cost_range", None)
-            cost = cost + (contact if bounds is None else _clip(contact, *bounds))
+            cost = cost + (contact if self._cost_range is None else _clip(contact, *self._cost_range))
         return reward - cost, terminated
 
 

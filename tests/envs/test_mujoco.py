@@ -39,7 +39,7 @@ OTHER: list[tuple[str, dict[str, Any]]] = [
     (
         "Humanoid-v5",
         {"include_cvel_in_observation": False, "include_qfrc_actuator_in_observation": False, "contact_cost_weight": 0},
-    ),  # fmt: skip
+    ),
     ("Swimmer-v4", {"forward_reward_weight": 3, "ctrl_cost_weight": 0.1, **WHOLE}),
     ("Swimmer-v5", {"reset_noise_scale": 0.5, "frame_skip": 2, **WHOLE}),
     ("InvertedPendulum-v5", {"reset_noise_scale": 0.15, "frame_skip": 1}),
