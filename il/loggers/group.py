@@ -90,7 +90,8 @@ class LoggerGroup(Logger):
             pass  # the run's own record raises when the disk is full
         if not known:
             text = str(error).strip().split("\n")[0]
+            live = "\n" if sys.stderr.isatty() else ""  # leave the console's live line
             print(
-                f"{name} failed in {method} ({type(error).__name__}: {text}). The run goes on; see {self._errors}",
+                f"{live}{name} failed in {method} ({type(error).__name__}: {text}). The run goes on; see {self._errors}",
                 file=sys.stderr,
             )
