@@ -91,7 +91,5 @@ class LoggerGroup(Logger):
         if not known:
             text = str(error).strip().split("\n")[0]
             live = "\n" if sys.stderr.isatty() else ""  # leave the console's live line
-            print(
-                f"{live}{name} failed in {method} ({type(error).__name__}: {text}). The run goes on; see {self._errors}",
-                file=sys.stderr,
-            )
+            what = f"{live}{name} failed in {method} ({type(error).__name__}: {text})"
+            print(f"{what}. The run goes on; see {self._errors}", file=sys.stderr)
