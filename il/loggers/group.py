@@ -90,7 +90,6 @@ class LoggerGroup(Logger):
             pass  # the run's own record raises when the disk is full
         if not known:
             text = str(error).strip().split("\n")[0]
-            print(
-                f"{name} failed in {method} ({type(error).__name__}: {text}). The run goes on; see {self._errors}",
-                file=sys.stderr,
-            )
+            live = "\n" if sys.stderr.isatty() else ""  # leave the console's live line
+            what = f"{live}{name} failed in {method} ({type(error).__name__}: {text})"
+            print(f"{what}. The run goes on; see {self._errors}", file=sys.stderr)

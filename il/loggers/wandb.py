@@ -6,6 +6,7 @@ a run do when the service misbehaves, for ever by default, so both are bounded h
 
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -120,7 +121,9 @@ class WandbLogger(Logger):
             if mode == "online":
                 problem = self._open_online(wandb, run, settings.base_url)
                 self._say(
-                    f"{problem}; recording offline, `wandb sync {self._dir}` uploads it" if problem else self._run.url
+                    f"{problem}; recording offline, `wandb sync {shlex.quote(str(self._dir))}` uploads it"
+                    if problem
+                    else self._run.url
                 )
                 mode = "offline"
             if self._run is None:
@@ -166,7 +169,8 @@ class WandbLogger(Logger):
             self._do(close)
         except TimeoutError:
             self._say(
-                f"not all uploaded in {self._finish_timeout:g} s; `wandb sync --include-online {self._dir}` does it"
+                f"not all uploaded in {self._finish_timeout:g} s; "
+                f"`wandb sync --include-online {shlex.quote(str(self._dir))}` does it"
             )
         finally:
             self._run = None

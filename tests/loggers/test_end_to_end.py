@@ -37,6 +37,7 @@ def record(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_sweep_in_one_process_gives_a_run_for_each_job(
     service: WandbService, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_failed_run_is_shown_as_failed(service: WandbService, run: Callable[..
     assert "the motor is on fire" in (tmp_path / "run" / "traceback.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_job_that_is_stopped_goes_on_as_the_same_run(
     service: WandbService, env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -266,7 +266,7 @@ def test_behind_a_proxy_the_service_is_reached_through_it(
     assert service.runs["abc123"].history("round") == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("status", "n"), [(401, 200), (500, 200), (0, 20_000)])
+@pytest.mark.parametrize(("status", "n"), [(401, 200), (500, 200), pytest.param(0, 20_000, marks=pytest.mark.slow)])
 def test_a_host_that_dies_mid_run_loses_nothing_here(
     service: WandbService, make: Make, info: RunInfo, status: int, n: int
 ) -> None:
