@@ -7,6 +7,7 @@ from il.errors import ConfigError, nearest
 
 COMMANDS = {
     "report": ("il.report.commands", "compare runs: one page, figures and tables", "report DIR… group=algo.beta"),
+    "eval": ("il.evaluation.commands", "measure finished runs again", "eval RUN episodes=100 obs_noise=0,0.1"),
     "sweep": ("il.sweep.commands", "status, resume, cancel or sync a sweep", "sweep status DIR"),
     "demos": ("il.demos.commands", "collect, describe, convert or merge recorded episodes", "demos info path=FILE"),
 }

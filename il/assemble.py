@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from il.actors import ExpertActor, RandomActor
-from il.algos.base import Setup
+from il.algos.base import Algorithm, Setup
 from il.config import RESUME_MAY_CHANGE, build, check, config_hash, device, plain
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
@@ -53,17 +53,8 @@ class Imitation:
     def assemble(self) -> Trainer:
         """Build every part, measure the expert, then open the run directory."""
         cfg, config = self.cfg, plain(self.cfg)
-        where = device(cfg.device)
         progress = _Later()
-        env: VectorEnv = build(cfg.env, "env")
-        expert: Expert = build(cfg.expert, "expert")(spec=env.spec)
-        make_policy = build(cfg.policy, "policy")
-
-        def new_policy(generator: np.random.Generator) -> Policy:
-            policy: Policy = make_policy(spec=env.spec, generator=generator).to(where)
-            return policy.flatten()
-
-        algo = build(cfg.algo, "algo")(Setup(env, expert, new_policy, cfg.seed, progress))
+        env, expert, algo = build_parts(cfg, progress)
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()
         if cfg.video.every is not None:
@@ -81,6 +72,21 @@ class Imitation:
         )  # fmt: skip
         trainer.info = replace(trainer.info, total_rounds=trainer.total_rounds)
         return trainer
+
+
+def build_parts(cfg: DictConfig, progress: Progress) -> tuple[VectorEnv, Expert, Algorithm]:
+    """Build environment, expert and algorithm; `progress` is what the algorithm hands to `fit`."""
+    where = device(cfg.device)
+    env: VectorEnv = build(cfg.env, "env")
+    expert: Expert = build(cfg.expert, "expert")(spec=env.spec)
+    make_policy = build(cfg.policy, "policy")
+
+    def new_policy(generator: np.random.Generator) -> Policy:
+        policy: Policy = make_policy(spec=env.spec, generator=generator).to(where)
+        return policy.flatten()
+
+    algo: Algorithm = build(cfg.algo, "algo")(Setup(env, expert, new_policy, cfg.seed, progress))
+    return env, expert, algo
 
 
 def _camera(cfg: DictConfig, config: dict[str, Any], env: VectorEnv, expert: Expert, path: Path) -> Camera | None:

@@ -31,8 +31,7 @@ LAYERS = """
     trainer
     assemble
     sweep
-    video
-    report
+    report evaluation
     __main__
 """.strip().splitlines()
 """Parts of `il`, each importing from its own line and from those above it only. Concrete experts come after `rollout`:

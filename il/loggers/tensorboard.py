@@ -93,8 +93,11 @@ class TensorBoardLogger(Logger):
         self._scalars(row)
 
     def media(self, key: str, path: Path, row: dict[str, float | int]) -> None:
-        """Name the file; TensorBoard could show its frames only decoded."""
-        self._writer.add_text(key, str(path), int(row[self._axis]))
+        """Show a video as an animated picture, and name its file."""
+        step = int(row[self._axis])
+        self._writer.add_text(key, str(path), step)
+        if path.suffix == ".mp4" and path.exists():
+            self._writer.file_writer.add_summary(_animation(key, path), step)
 
     def summary(self, values: dict[str, Any]) -> None:
         """Write the final numbers at the last row's place."""
@@ -134,6 +137,16 @@ def flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
         else:
             out[f"{prefix}{key}"] = value
     return out
+
+
+def _animation(key: str, path: Path) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    from il.video.gif import gif
+
+    encoded, width, height = gif(path)
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=encoded)
+    return Summary(value=[Summary.Value(tag=key, image=image)])
 
 
 def _session_end(status: Status) -> Any:
