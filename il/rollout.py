@@ -77,6 +77,8 @@ class Rollout:
     """Steps, recorded or not, at which the expert acted."""
     expert_obs: np.ndarray | None = None
     """Expert's view where it differs from `obs`, float32 [T, …]."""
+    final_expert_obs: np.ndarray | None = None
+    """The same for `final_obs`, float32 [E, …]."""
 
     def __len__(self) -> int:
         return len(self.obs)
@@ -96,12 +98,18 @@ class Rollout:
         """What the expert sees at each row."""
         return self.obs if self.expert_obs is None else self.expert_obs
 
-    def next_obs(self, rows: np.ndarray) -> np.ndarray:
-        """Return the observation that followed each named row, never one of another episode."""
+    @property
+    def final_expert_view(self) -> np.ndarray:
+        """What the expert sees after each episode's last recorded step."""
+        return self.final_obs if self.final_expert_obs is None else self.final_expert_obs
+
+    def next_obs(self, rows: np.ndarray, expert: bool = False) -> np.ndarray:
+        """Return what the learner, or the expert, saw after each named row; never that of another episode."""
+        obs, final = (self.expert_view, self.final_expert_view) if expert else (self.obs, self.final_obs)
         following = np.minimum(rows + 1, len(self) - 1)
         last = (rows + 1 >= len(self)) | (self.episode[following] != self.episode[rows])
-        out = self.obs[following].copy()
-        out[last] = self.final_obs[self.episode[rows[last]]]
+        out = obs[following].copy()
+        out[last] = final[self.episode[rows[last]]]
         return out
 
     def head(self, rows: int) -> "Rollout":
@@ -113,8 +121,9 @@ class Rollout:
             f: getattr(self, f)[:rows].copy() for f in _ROW_COLUMNS if getattr(self, f) is not None
         }
         last = episodes - 1
-        final_obs = self.final_obs[:episodes].copy()
+        final_obs, final_expert_obs = self.final_obs[:episodes].copy(), self.final_expert_view[:episodes].copy()
         final_obs[last] = self.next_obs(np.array([rows - 1]))[0]
+        final_expert_obs[last] = self.next_obs(np.array([rows - 1]), expert=True)[0]
         returns, lengths = self.returns[:episodes].copy(), self.lengths[:episodes].copy()
         if not (per_row["terminated"][-1] or per_row["truncated"][-1]):
             per_row["cut"][-1] = True
@@ -127,6 +136,7 @@ class Rollout:
             returns=returns,
             lengths=lengths,
             expert_steps=int((per_row["who"] == EXPERT).sum()),
+            final_expert_obs=None if self.final_expert_obs is None else final_expert_obs,
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -241,7 +251,8 @@ class _Recorder:
         )  # fmt: skip
         if step.any_ended:
             over = step.ended
-            self.ends.append((step.index[over], step.t[over] + 1, step.seed[over], step.final_obs[over]))
+            final = step.final_obs[over], view.expert_obs[over]
+            self.ends.append((step.index[over], step.t[over] + 1, step.seed[over], *final))
         if self.progress is not None:
             self.progress(self.steps)
 
@@ -254,7 +265,7 @@ class _Recorder:
         self.rows.clear()
         cut = ended & ~terminated & ~truncated
         order = np.argsort(index * self.spec.horizon + t)
-        episodes, lengths, seeds, final_obs = (np.concatenate(column) for column in zip(*self.ends, strict=True))
+        episodes, lengths, seeds, *final = (np.concatenate(column) for column in zip(*self.ends, strict=True))
         by_index = np.argsort(episodes)
         returns = np.bincount(index[order], weights=reward[order], minlength=len(episodes))
         if self.request.rows != slice(None):
@@ -276,11 +287,12 @@ class _Recorder:
             episode=index[order],
             t=t[order],
             seed=seeds[by_index],
-            final_obs=final_obs[by_index],
+            final_obs=final[0][by_index],
             returns=returns,
             lengths=lengths[by_index],
             expert_steps=int((who == EXPERT).sum()),
             expert_obs=None if expert_obs is None else expert_obs[order],
+            final_expert_obs=None if expert_obs is None else final[1][by_index],
         )
 
 

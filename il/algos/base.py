@@ -89,3 +89,14 @@ def require_queryable(algo: str, expert: Expert) -> None:
             f"{algo} asks the expert about new states; {expert.provenance.source} cannot answer. "
             "Use algo=bc, or an expert that can be queried: pretrained, callable, cs285, sb3, …"
         )
+
+
+def require_positive(where: str, knobs: dict[str, Any]) -> None:
+    """Refuse knobs that are not more than zero; None passes.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for name, value in knobs.items():
+        if value is not None and value <= 0:
+            raise ConfigError(f"{where}.{name}={value}: must be more than 0")

@@ -11,7 +11,7 @@ from il.errors import ConfigError
 from il.rollout import Rollout
 
 UNKNOWN_SEED = -1
-PER_EPISODE = ("seed", "final_obs", "returns", "lengths")
+PER_EPISODE = ("seed", "final_obs", "final_expert_obs", "returns", "lengths")
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,21 @@ class Expert:
         """Return recorded episodes that serve as the first round's data, or None."""
         return None
 
-    def q(self, obs: np.ndarray, act: np.ndarray) -> np.ndarray:
+    def q(self, obs: np.ndarray, act: np.ndarray | None) -> np.ndarray:
         """Return Q(s, a), float32 [B]; for discrete actions with ``act=None`` all of them, [B, act_dim]."""
         raise NotImplementedError
+
+    def q_gradient(self, obs: np.ndarray, act: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return Q(s, a), float32 [B], and its derivative by the action, float32 [B, act_dim].
+
+        Here by central differences of width 0.02, so that any `q` over continuous actions will do.
+        """
+        slope = np.empty_like(act)
+        for k in range(act.shape[1]):
+            step = np.zeros_like(act)
+            step[:, k] = 0.01
+            slope[:, k] = (self.q(obs, act + step) - self.q(obs, act - step)) / 0.02
+        return self.q(obs, act), slope
 
     def value(self, obs: np.ndarray) -> np.ndarray:
         """Return V(s), float32 [B], in units of the environment's reward."""

@@ -1,6 +1,9 @@
 """What every policy offers, and what all of them share: normaliser, flat parameters, acting on the CPU."""
 
 import copy
+import importlib
+import pkgutil
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import il.policies
 from il.envs.base import EnvSpec
 from il.errors import ConfigError, nearest
 from il.policies.mlp import MLP, run_layers
@@ -225,3 +229,11 @@ def require_continuous(name: str, spec: EnvSpec) -> int:
         raise ConfigError(f"policy={name} needs continuous actions, but {spec.id} has {spec.act_dim} discrete ones: "
                           "use policy=categorical or policy=auto")  # fmt: skip
     return spec.act_dim
+
+
+def those_with(ability: str) -> list[str]:
+    """Return the policies with ``has_density`` or ``has_rsample``, by the names that ``policy=`` takes."""
+    modules = [importlib.import_module(m.name) for m in pkgutil.iter_modules(il.policies.__path__, "il.policies.")]
+    classes = [c for module in modules for c in vars(module).values() if isinstance(c, type) and issubclass(c, Policy)]
+    able = {c.__name__.removesuffix("Policy") for c in classes if getattr(c, ability)}
+    return sorted(re.sub("(?<!^)(?=[A-Z])", "_", name).lower() for name in able)
