@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from il.command_line import check_groups, help_text, name_outputs, one_line, overrides_first
+from il.command_line import check_groups, help_text, name_outputs, one_line, overrides_first, refuse
 from il.config import build, register
 from il.errors import ConfigError, EpisodeError
 
@@ -38,12 +38,6 @@ def main(cfg: DictConfig) -> float | None:
     return result
 
 
-def refuse(error: Exception | str) -> int:
-    """Say in one line what is wrong; return the exit code."""
-    print(f"error: {error}", file=sys.stderr)
-    return 2
-
-
 def launch(argv: list[str]) -> int:
     """Run the command line; return the exit code."""
     if {"-h", "--help"} & set(argv):
@@ -55,12 +49,8 @@ def launch(argv: list[str]) -> int:
         name_outputs(arguments)
         sys.argv[1:] = arguments
         main()
-    except ConfigError as error:
-        return refuse(error)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (ConfigError, EpisodeError, HydraException, OmegaConfBaseException) as error:
         return refuse(one_line(error, ROOT, arguments))
-    except EpisodeError as error:
-        return refuse(error)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -95,6 +96,12 @@ def name_outputs(argv: Sequence[str]) -> None:
     os.environ.setdefault("IL_STAMP", time.strftime("%Y-%m-%d_%H-%M-%S") + "_" + uuid.uuid4().hex[:6])
     chosen = [token.partition("=")[2] for token in argv if token.startswith("sweeps=")]
     os.environ.setdefault("IL_SWEEP", chosen[-1] if chosen else "adhoc")
+
+
+def refuse(error: Exception | str) -> int:
+    """Say in one line what is wrong; return the exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2
 
 
 def one_line(error: Exception, root: Path, argv: Sequence[str]) -> str:

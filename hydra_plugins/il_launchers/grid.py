@@ -39,6 +39,7 @@ class GridSweeper(BasicSweeper):
         Raises:
             SystemExit: with code 1 when a job did not end well, which the launcher has reported.
         """
+        assert self.hydra_context is not None and self.launcher is not None, "Hydra calls setup first"
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*(f"{key}={values}" for key, values in self.params.items()), *arguments])
         grid = self.split_arguments(overrides, None)[0]

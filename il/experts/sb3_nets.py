@@ -209,7 +209,7 @@ def _library_networks(archive: Archive, policy: Any) -> Networks:
 def _unpickle(value: dict[str, Any]) -> Any:
     if ":serialized:" not in value:
         return dict(value)
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 
     return cloudpickle.loads(base64.b64decode(value[":serialized:"]))
 

@@ -132,7 +132,10 @@ def test_200_jobs_in_arrays_of_81(commands):
 
 def test_what_the_cluster_refuses_is_one_line(commands):
     output = commands.sweep("seed=1,2", "hydra.launcher.partition=nowhere", code=1)
-    assert "error: the cluster refused the jobs: sbatch: error: Batch job submission failed: Invalid partition" in output.splitlines()[-1]
+    assert (
+        "error: the cluster refused the jobs: sbatch: error: Batch job submission failed: Invalid partition"
+        in output.splitlines()[-1]
+    )
 
 
 def test_a_time_limit_is_gone_on_from(short_of_time):
