@@ -136,6 +136,19 @@ def two_threads(id: str, n: int, repeats: int, at_least: tuple[float, float]) ->
     ]
 
 
+def by_slots(id: str, repeats: int) -> list[tuple[int, float]]:
+    """Return (slots, CPU-microseconds a step): how the cost of a step falls with the slots that share a lockstep."""
+    out = []
+    for n in (1, 4, 16, 64, 256):
+        play, costs = ours(id, n, 1), []
+        for k in range(repeats + 1):
+            start = time.process_time()
+            rollout = play(k)
+            costs.append((time.process_time() - start) / len(rollout) * 1e6)
+        out.append((n, statistics.median(costs[1:])))
+    return out
+
+
 def _row(what: str, ratios: list[float], at_least: float) -> Row:
     return Row(what, statistics.median(ratios), (min(ratios), max(ratios)), at_least)
 
@@ -159,6 +172,9 @@ def main() -> None:
     print("| what | ratio | smallest to largest | at least |\n|---|---|---|---|")
     for row in rows(repeats):
         print(f"| {row.what} | {row.ratio:.2f} | {row.spread[0]:.2f} to {row.spread[1]:.2f} | {row.at_least} |")
+    print("\n| slots | CPU-µs a step, HalfCheetah-v5 |\n|---|---|")
+    for n, cost in by_slots("HalfCheetah-v5", min(repeats, 3)):
+        print(f"| {n} | {cost:.1f} |")
     print(f"load after: {os.getloadavg()[0]:.1f}")
 
 
