@@ -118,8 +118,8 @@ def charts(analysis: Analysis) -> list[figures.Chart]:
     return [chart for chart in found if not chart.empty]
 
 
-def write(analysis: Analysis, dirs: Sequence[str], out: Path, options: Options) -> list[Path]:
-    """Write the page, the tables and the figures; return their paths."""
+def write(analysis: Analysis, dirs: Sequence[str], out: Path, options: Options) -> list[Path | str]:
+    """Write the page, the tables, the figures and what else is asked for; return where they are."""
     from il.report import page, tables
 
     out.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def write(analysis: Analysis, dirs: Sequence[str], out: Path, options: Options) 
     }
     for name, content in contents.items():
         (out / name).write_text(content, encoding="utf-8")
-    written = [out / name for name in contents]
+    written: list[Path | str] = [out / name for name in contents]
     if options.figures:
         try:
             from il.report import plots
@@ -140,4 +140,8 @@ def write(analysis: Analysis, dirs: Sequence[str], out: Path, options: Options) 
             written.append(out / "figures")
         except ImportError:
             print('No figure files: matplotlib is missing (pip install "il[report]"); the page has all figures.')
+    if options.wandb:
+        from il.report import wandb_views
+
+        written += wandb_views.publish(analysis, ", ".join(Path(d).resolve().name for d in dirs), out)
     return written

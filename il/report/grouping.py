@@ -90,7 +90,9 @@ def tabulate(
 
 def reason(run: Run) -> str:
     """Say in a line why a run did not finish."""
-    error = str(run.record.get("error") or "").strip()
+    error = str(run.record.get("error") or run.job.get("reason") or "").strip()
+    if run.status != "failed" and run.job.get("state") in ("failed", "cancelled", "stopped"):
+        return f"{run.job['state']}: {error or 'no reason recorded'}"
     rounds = len(run.rows.get("round", ()))
     said = {
         "failed": error or "no reason recorded",

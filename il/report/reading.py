@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from il.errors import ConfigError
+from il.sweep.record import Entry, Sweep
 
 AXES = ("round", "env_steps", "expert_labels")
 """What learning can be drawn against."""
@@ -40,6 +41,8 @@ class Run:
     """Final figures; of lists only their length under ``<key>#``."""
     record: dict[str, Any] = field(default_factory=dict)
     """run.json."""
+    job: dict[str, str] = field(default_factory=dict)
+    """What its sweep's launcher saw: state, reason and log."""
     problems: list[str] = field(default_factory=list)
     """What was unreadable or odd."""
 
@@ -55,6 +58,7 @@ def find_runs(dirs: Sequence[str | Path]) -> list[Path]:
     Raises:
         ConfigError: when a directory does not exist, or none holds a run.
     """
+    _entries.cache_clear()
     found: dict[Path, None] = {}
     for name in dirs:
         root = Path(name)
@@ -70,6 +74,9 @@ def _below(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda e: _natural(e.name))
     names = {e.name for e in listed}
+    if "jobs.jsonl" in names:  # a sweep knows its jobs, also those without a directory
+        yield from (folder / name for name in _entries(folder))
+        return
     if names & {"run.json", "overrides.yaml", "metrics.jsonl"}:
         yield folder
         return
@@ -92,6 +99,9 @@ def read_run(path: Path, columns: Sequence[str]) -> Run:
     run = Run(path)
     run.record = _read(run, "run.json", json.loads, {})
     run.status = str(run.record.get("status", "missing"))
+    if run.status != "ok" and (path.parent / "jobs.jsonl").exists():
+        entry = _entries(path.parent).get(path.name)
+        run.job = {} if entry is None else {"state": entry.state, "reason": entry.reason, "log": entry.log}
     run.config = _read(run, "config.yaml", _config, {})
     run.names = _names(run.config, run.record.get("choices"))
     run.summary = _flat_summary(_read(run, "summary.json", json.loads, {}))
@@ -99,6 +109,11 @@ def read_run(path: Path, columns: Sequence[str]) -> Run:
     if run.status == "ok" and not run.summary:
         run.problems.append("finished without summary.json")
     return run
+
+
+@functools.lru_cache(maxsize=64)
+def _entries(sweep: Path) -> dict[str, Entry]:
+    return Sweep(sweep).entries()
 
 
 def _read(run: Run, name: str, parse: Any, absent: Any) -> Any:

@@ -8,6 +8,7 @@ from il.errors import ConfigError
 from il.report.grouping import tabulate
 from il.report.keys import keep, shortest
 from il.report.reading import find_runs, read_run
+from il.sweep.record import Entry, Sweep
 
 IGNORED = ["out", "logger", "logger.*"]
 
@@ -97,3 +98,17 @@ def test_short_names_stay_unique():
         "critic.fit.lr": "critic.fit.lr",
         "algo": "algo",
     }
+
+
+def test_a_sweeps_job_table_names_the_missing_and_the_killed(make_run, tmp_path):
+    sweep = Sweep(tmp_path)
+    make_run(tmp_path / "seed=1", [1.0, 2.0], seed=1)
+    make_run(tmp_path / "seed=2", [1.0], seed=2, status="running")
+    jobs = ("1", "ok", ""), ("2", "failed", "out of memory"), ("3", "cancelled", "cancelled")
+    sweep.add(*(Entry(f"seed={k}", id=f"43_{k}", state=state, reason=reason) for k, state, reason in jobs))
+    table = table_of(tmp_path)
+    assert {run.path.name: why for run, why in table.left_out} == {
+        "seed=2": "failed: out of memory",
+        "seed=3": "cancelled: cancelled",
+    }
+    assert [run.path.name for run in table.runs] == ["seed=1"]
