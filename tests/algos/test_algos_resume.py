@@ -12,6 +12,7 @@ SMALL = (
     "env.horizon=60 trainer.expert_tolerance=0 eval.episodes=2 test.episodes=2 policy.fit.steps=30 algo.steps=100 "
     "algo.first_steps=100"
 ).split()
+CRITIC = ["algo.critic.fit.steps=20", "algo.critic.passes=2"]
 ALGOS = {
     "bc": ["algo.rounds=1"],
     "dagger": ["algo.beta=linear"],
@@ -21,6 +22,16 @@ ALGOS = {
     "smile continuous": ["env=pendulum", "algo.alpha=0.4"],
     "forward": ["algo.block=15"],
     "searn": ["algo.states=20"],
+    "aggrevate": ["algo.latest=10"],
+    "aggrevated exact": ["algo.critic.source=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
+    "aggrevated executed adam cold": [
+        *["algo.critic.source=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
+        *["algo.estimator=executed", "algo.alpha=0.3", "algo.natural=false", "algo.warm=false"],
+    ],
+    "aggrevated score": ["env=hopper", "expert.name=hopper_v5_half", "algo.alpha=linear"],
+    "aggrevated reparam adam": [
+        *["env=hopper", "expert.name=hopper_v5_half", "algo.estimator=reparam", "algo.natural=false"],
+    ],
 }
 
 
