@@ -47,7 +47,7 @@ def launch(argv: list[str]) -> int:
     try:
         check_groups(ROOT, arguments)
         name_outputs(arguments)
-        sys.argv[1:] = arguments
+        sys.argv[1:] = [f"hydra.searchpath=[file://{ROOT}]", *arguments]
         main()
     except (ConfigError, EpisodeError, HydraException, OmegaConfBaseException) as error:
         return refuse(one_line(error, ROOT, arguments))

@@ -134,6 +134,6 @@ def _keys(root: Path, argv: Sequence[str], parent: str) -> list[str]:
     chosen = [a for a in argv if a.partition("=")[0] in GROUPS and "," not in a]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        cfg = compose("config", overrides=chosen)
+        cfg = compose("config", overrides=[*chosen, f"hydra.searchpath=[file://{root}]"])
     node = OmegaConf.select(cfg, parent) if parent else cfg
     return list(node) if OmegaConf.is_dict(node) else []

@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 import il
+from il.config import build
 from il.errors import ConfigError
 from il.sweep.cluster import ClusterError
 from il.sweep.code import copy_code, record_code
@@ -50,6 +51,7 @@ class SweepLauncher(Launcher):
         try:
             jobs = compose(self.config, self.context, self.task, job_overrides, initial_job_idx)
             self.check(sweep, jobs)
+            self.check_loggers(jobs)
             if self.dry_run:
                 self.show(sweep, jobs)
                 raise SystemExit(0)
@@ -60,7 +62,8 @@ class SweepLauncher(Launcher):
             now = rows(sweep)
         except ClusterError as error:
             raise ConfigError(f"hydra/launcher=slurm: {error}") from None
-        print(closing(sweep.dir, now), flush=True)
+        mine = {job.name for job in jobs}
+        print(closing(sweep.dir, [row for row in now if row.name in mine]), flush=True)
         return self.results(jobs, {row.name: row for row in now})
 
     @abstractmethod
@@ -84,6 +87,20 @@ class SweepLauncher(Launcher):
                     f"{sweep.dir / job.name} was started with another configuration; sweep into a new directory, "
                     "or give the same command and code as then"
                 )
+
+    def check_loggers(self, jobs: list[SweepJob]) -> None:
+        """Let loggers say here and now what they would miss in the jobs, such as a key.
+
+        Raises:
+            ConfigError: as the logger says it.
+        """
+        distinct = {str(node): (key, node) for job in jobs for key, node in (job.config.get("logger") or {}).items()}
+        for key, node in distinct.values():
+            build(self.checked(node), f"logger.{key}").check()
+
+    def checked(self, node: DictConfig) -> DictConfig:
+        """Return the configuration of a logger to check."""
+        return node
 
     def todo(self, sweep: Sweep, jobs: list[SweepJob]) -> list[SweepJob]:
         """Put the jobs into the table and return those that are neither done nor under way."""

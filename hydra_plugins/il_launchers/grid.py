@@ -8,6 +8,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 
+from il.errors import ConfigError
+
 
 @dataclass
 class GridConf:
@@ -37,11 +39,15 @@ class GridSweeper(BasicSweeper):
             arguments: the command line's overrides, values to sweep over among them.
 
         Raises:
+            ConfigError: for values that are no list.
             SystemExit: with code 1 when a job did not end well, which the launcher has reported.
         """
         assert self.hydra_context is not None and self.launcher is not None, "Hydra calls setup first"
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*(f"{key}={values}" for key, values in self.params.items()), *arguments])
+        for override in overrides:
+            if override.is_sweep_override() and not override.is_discrete_sweep():
+                raise ConfigError(f"{override.input_line}: a grid takes lists; hydra/sweeper=search searches ranges")
         grid = self.split_arguments(overrides, None)[0]
         returns = self.launcher.launch([[*job, *case] for case in self.cases or [[]] for job in grid], 0)
         if any(done.status is JobStatus.FAILED for done in returns):

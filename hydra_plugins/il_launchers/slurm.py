@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.il_launchers._base import SweepLauncher, export_path
 from il import preempt
@@ -144,6 +145,11 @@ class SlurmLauncher(SweepLauncher):
         if left:
             raise ConfigError(f"the cluster takes no more jobs; {len(left)} were not submitted")
 
+    def checked(self, node: DictConfig) -> DictConfig:
+        """Return the configuration of a logger to check: nodes log offline, and who wants otherwise needs a key."""
+        mode = node.get("mode") or os.environ.setdefault("WANDB_MODE", "offline")
+        return OmegaConf.create({**node, "required": True}) if "required" in node and mode == "online" else node
+
     def show(self, sweep: Sweep, jobs: list[SweepJob]) -> None:
         """Print the sbatch script and the jobs."""
         export_path()
@@ -183,7 +189,7 @@ class SlurmLauncher(SweepLauncher):
             f"export PYTHONPATH={shlex.quote(os.environ['PYTHONPATH'])}",
             *(f"export {name}={number}" for name, number in threads().items()),
             "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK",
-            "export WANDB_MODE=${WANDB_MODE:-offline}",
+            f"export WANDB_MODE={os.environ.get('WANDB_MODE', 'offline')}",
         ]
 
 

@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 from il.errors import ConfigError, nearest
 from il.sweep import cluster
 from il.sweep.record import Sweep, with_overrides
 from il.sweep.status import Row, rows
 from il.sweep.table import table
+from il.sweep.upload import fragments, upload
 
 USAGE = "usage: il sweep status|resume|cancel|sync DIR [key=value …]"
 
@@ -41,7 +43,7 @@ def main(overrides: list[str]) -> None:
 
 def status(sweep: Sweep, options: list[str]) -> None:
     """Print the table; with ``watch=true`` keep it up to date until all jobs have ended or ctrl-C."""
-    watch = _switch(options, "watch")
+    watch = _options(options, watch="false")["watch"] == "true"
     while True:
         now = current(sweep)
         print("\033[H\033[J" * (watch and sys.stdout.isatty()) + table(now), flush=True)
@@ -55,8 +57,6 @@ def status(sweep: Sweep, options: list[str]) -> None:
 
 def current(sweep: Sweep) -> list[Row]:
     """Return the table; what waits in a launcher on this machine is pending."""
-    from dataclasses import replace
-
     now = rows(sweep)
     if sweep.busy():
         now = [replace(row, state="pending", reason="") if row.state == "missing" else row for row in now]
@@ -78,7 +78,7 @@ def resume(sweep: Sweep, options: list[str]) -> None:
 
 def cancel(sweep: Sweep, options: list[str]) -> None:
     """End the jobs that run or wait: on a cluster by scancel, on this machine by asking their launcher to stop."""
-    _refuse(options)
+    _options(options)
     active = [row for row in rows(sweep) if row.active]
     remote = [row.id for row in active if not row.id.startswith("local:")]
     cluster.cancel(remote)
@@ -93,21 +93,33 @@ def cancel(sweep: Sweep, options: list[str]) -> None:
 
 
 def sync(sweep: Sweep, options: list[str]) -> None:
-    """Upload to Weights & Biases what the nodes have logged offline."""
-    raise NotImplementedError
+    """Upload to Weights & Biases what the jobs have logged offline; say what is missing there afterwards."""
+    given = _options(options, timeout="120", tries="3")
+    try:
+        timeout, tries = float(given["timeout"]), int(given["tries"])
+    except ValueError:
+        raise ConfigError(f"{' '.join(options)}: timeout is a number of seconds, tries a whole number") from None
+    missing = 0
+    for row in rows(sweep):
+        run = sweep.dir / row.name
+        if row.active:
+            problem = f"{row.state}: later"
+        elif not fragments(run):
+            problem = "" if any(run.glob("wandb/*run-*")) else "has no W&B logs"
+        else:
+            problem = upload(run, timeout, tries)
+        missing += bool(problem)
+        print(f"{'missing' if problem else 'there':<8} {row.name}  {problem}".rstrip(), flush=True)
+    if missing:
+        raise SystemExit(1)
 
 
-def _switch(options: list[str], name: str) -> bool:
-    """Return the boolean option `name`; false when it is not given."""
-    value = False
-    for option in options:
-        key, _, text = option.partition("=")
-        if key != name or text not in ("true", "false"):
-            raise ConfigError(f"{option}: the option here is {name}=true or {name}=false")
-        value = text == "true"
-    return value
-
-
-def _refuse(options: list[str]) -> None:
-    if options:
-        raise ConfigError(f"{options[0]}: this command takes no options")
+def _options(given: list[str], **known: str) -> dict[str, str]:
+    """Return the options ``key=value`` over their defaults."""
+    for option in given:
+        key, equals, value = option.partition("=")
+        if key not in known or not equals:
+            has = ", ".join(f"{k}={v}" for k, v in known.items()) or "none"
+            raise ConfigError(f"{option}: no such option{nearest(key, known)}; there are: {has}")
+        known[key] = value
+    return known

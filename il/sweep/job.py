@@ -66,7 +66,8 @@ def compose(
             job.hydra.sweep.dir = str(directory)
             job.hydra.sweep.subdir = name
             job.hydra.job.chdir = bool(job.hydra.job.chdir)
-        jobs.append(SweepJob(name, list(overrides), job, _identity(job), task, context))
+            digest = _settle(job)
+        jobs.append(SweepJob(name, list(overrides), job, digest, task, context))
     return jobs
 
 
@@ -76,9 +77,16 @@ def threads() -> dict[str, str]:
     return {name: os.environ.get(name, "1") for name in names}
 
 
-def _identity(config: DictConfig) -> str:
+def _settle(config: DictConfig) -> str:
+    """Resolve what the task will see, so that a node's environment changes nothing; return its identity."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)  # interpolations may ask Hydra
-    digest = config_hash(plain(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])))
+    keys = [str(key) for key in config if key != "hydra"]
+    values = plain(OmegaConf.masked_copy(config, keys))
     HydraConfig.instance().cfg = before
-    return digest
+    for key in keys:
+        if OmegaConf.is_config(config[key]):
+            OmegaConf.resolve(config[key])
+        else:
+            config[key] = values[key]
+    return config_hash(values)

@@ -42,6 +42,7 @@ def job_name(overrides: Sequence[str], keys: set[str]) -> str:
     chosen.sort(key=lambda pair: pair[0] == "seed")
     short = [_last(key) for key, _ in chosen]
     full = ",".join(f"{k if short.count(_last(k)) > 1 else _last(k)}={v}" for k, v in chosen) or "job"
+    full = full.replace("\\:", "=")  # exponential:0.5 is escaped by Hydra
     name = _ILLEGAL.sub("-", full).strip("-.")
     if name == full and len(name) <= LONGEST:
         return name

@@ -46,13 +46,14 @@ def rows(sweep: Sweep) -> list[Row]:
         ClusterError: when the state of cluster jobs cannot be had.
     """
     entries = sweep.entries()
-    ids = [e.id for e in entries.values() if e.id and not e.id.startswith("local:") and not e.state]
-    seen = cluster.look(ids)
-    return [_row(sweep, entry, seen.get(entry.id)) for entry in entries.values()]
+    runs = {name: sweep.read(name, "run.json") for name in entries}
+    open_ids = [e.id for e in entries.values() if not e.state and runs[e.name].get("status") != "ok"]
+    seen = cluster.look(i for i in open_ids if i and not i.startswith("local:"))
+    return [_row(sweep, entry, runs[entry.name], seen.get(entry.id)) for entry in entries.values()]
 
 
-def _row(sweep: Sweep, entry: Entry, seen: cluster.Seen | None) -> Row:
-    run, last = sweep.read(entry.name, "run.json"), _last_row(sweep.dir / entry.name / "metrics.jsonl")
+def _row(sweep: Sweep, entry: Entry, run: dict[str, Any], seen: cluster.Seen | None) -> Row:
+    last = _last_row(sweep.dir / entry.name / "metrics.jsonl")
     state, reason = _judge(sweep, entry, run, seen)
     start, end = run.get("start"), run.get("end") or entry.ended
     if state == "running":

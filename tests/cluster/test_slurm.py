@@ -148,7 +148,7 @@ def test_a_time_limit_is_gone_on_from(short_of_time):
 
 SMALL = (
     "env=cartpole logger=none env.n_envs=4 eval.episodes=3 test.episodes=3 algo.rounds=3 algo.first_steps=200 "
-    "algo.steps=200 policy.fit.steps=3000"
+    "algo.steps=200 policy.fit.steps=2500 policy.depth=1 policy.width=8 policy.fit.batch=16"
 ).split()
 
 
@@ -163,7 +163,7 @@ def test_dagger_with_three_seeds_is_what_each_would_be_alone(commands):
     now = commands.rows(place)
     assert [row.state for row in now.values()] == ["ok"] * 3
     assert [row.attempts for row in now.values()] == [1, 2, 1]
-    command = [sys.executable, script, *SMALL, "seed=2", f"outputs={commands.cwd}", "out=alone"]
+    command = [sys.executable, script, *SMALL, "seed=2", f"outputs_dir={commands.cwd}", "out=alone"]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": ""}, check=True, capture_output=True)
     alone = commands.cwd / "alone"
     assert rows(commands.cwd / place / "seed=2") == rows(alone)

@@ -41,7 +41,7 @@ def record(path: Path) -> list[dict[str, Any]]:
 def test_a_sweep_in_one_process_gives_a_run_for_each_job(
     service: WandbService, env: dict[str, str], tmp_path: Path
 ) -> None:
-    done = launch(env, *FAST, "algo.rounds=2", "-m", "seed=1,2,3")
+    done = launch(env, *FAST, "algo.rounds=2", "-m", "seed=1,2,3", "hydra.launcher.workers=1")
     assert done.returncode == 0, done.stderr
     seen = list(service.runs.values())
     assert [run.config["seed"]["value"] for run in seen] == [1, 2, 3]

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.loggers.conftest import another, home, info, make, service  # noqa: F401 - what is logged goes to W&B
 from tests.sweep.commands import Commands
 
 

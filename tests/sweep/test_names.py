@@ -21,6 +21,10 @@ def test_adding_seeds_or_values_renames_nothing():
     assert job_name(job, swept_keys(one)) == job_name(job, swept_keys(more)) == "x=2,seed=1"
 
 
+def test_a_schedule_with_its_number_stays_readable():
+    assert job_name(["algo.beta=exponential\\:0.5", "seed=1"], {"algo.beta"}) == "beta=exponential=0.5"
+
+
 def test_without_swept_keys_all_overrides_count():
     assert job_name(["env=ant", "hydra.verbose=true"], set()) == "env=ant"
     assert job_name([], set()) == "job"
