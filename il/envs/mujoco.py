@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from il.envs.base import EnvSpec, VectorEnv, View
-from il.envs.mujoco_rules import Frame, Rules
+from il.envs.mujoco_rules import Frame, Rows, Rules
 from il.envs.mujoco_tasks import TASKS
 from il.errors import ConfigError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mujoco import MjModel
 
     from il.envs.mujoco_physics import Physics
-
-ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class MujocoVectorEnv(VectorEnv):
         self._physics.reset(rows, np.stack([qpos for qpos, _ in starts]), np.stack([qvel for _, qvel in starts]))
         frame = self._frame(rows)
         self._t[rows], self._carry[rows] = 0, self._rules.carry(frame)
-        self._observe(rows, frame, len(ids))
+        self._observe(rows, frame)
 
     def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `VectorEnv.step`."""
@@ -109,7 +107,7 @@ class MujocoVectorEnv(VectorEnv):
         reward, terminated = rules.score(frame, actions, self._carry[rows], after)
         self._carry[rows] = after
         self._t[rows] += 1
-        self._observe(rows, frame, len(ids))
+        self._observe(rows, frame)
         return reward, terminated, self._t[rows] >= self._horizon
 
     def snapshot(self, ids: np.ndarray) -> Snapshot:
@@ -123,23 +121,23 @@ class MujocoVectorEnv(VectorEnv):
         if self._view is not None:
             self.expert_obs[ids] = self._view(state.obs)
 
-    def _rows(self, ids: np.ndarray) -> np.ndarray | slice:
-        return ALL if len(ids) == self.n else ids
+    def _rows(self, ids: np.ndarray) -> Rows:
+        """Return a slice where the slots lie side by side: then arrays are views, not copies."""
+        first, last = int(ids[0]), int(ids[-1])
+        return slice(first, last + 1) if last - first == len(ids) - 1 else ids
 
-    def _frame(self, rows: np.ndarray | slice) -> Frame:
+    def _frame(self, rows: Rows) -> Frame:
         frame = self._physics.read(rows)
         self._rules.tidy(frame)
         return frame
 
-    def _observe(self, rows: np.ndarray | slice, frame: Frame, m: int) -> None:
-        if rows is ALL:
-            self._rules.observe(frame, self.obs)
-        else:
-            out = np.empty((m, self.obs.shape[1]), np.float32)
-            self._rules.observe(frame, out)
-            self.obs[rows] = out
+    def _observe(self, rows: Rows, frame: Frame) -> None:
+        obs = self.obs[rows]
+        self._rules.observe(frame, obs)
+        if isinstance(rows, np.ndarray):
+            self.obs[rows] = obs
         if self._view is not None:
-            self.expert_obs[rows] = self._view(self.obs[rows])
+            self.expert_obs[rows] = self._view(obs)
 
 
 def supports(id: str, kwargs: dict[str, Any]) -> str | None:

@@ -16,15 +16,12 @@ import mujoco
 import numpy as np
 
 from il.envs.base import SlotError
-from il.envs.mujoco_rules import Field, Frame
+from il.envs.mujoco_rules import Field, Frame, Rows
 
 try:
     from mujoco.batch import Batch, SimulationError
 except ImportError:  # before mujoco 4
     Batch = None
-
-Rows = np.ndarray | slice
-"""The slots meant: ascending indices, or a slice for all of them."""
 
 INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
 STATE_ONLY = mujoco.mjtStage.mjSTAGE_NONE.value
@@ -65,11 +62,12 @@ class BatchPhysics(Physics):
         self._batch = Batch(model, n, num_threads)
         self.state = self._batch.state
         self.fields = [self._batch.bind(f.name)[:, f.rows].reshape(n, -1) for f in fields]
+        self._slots = np.arange(n, dtype=np.int32)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
 
     def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
         """See `Physics.reset`."""
-        ids = _ids(rows)
+        ids = self._slots[rows]
         self._batch.reset(ids, stage=STATE_ONLY)
         self._qpos[rows], self._qvel[rows] = qpos, qvel
         self._run(self._batch.forward, ids)
@@ -77,7 +75,7 @@ class BatchPhysics(Physics):
     def step(self, rows: Rows, ctrl: np.ndarray) -> None:
         """See `Physics.step`."""
         self._ctrl[rows] = ctrl
-        self._run(self._batch.step, _ids(rows), self.frame_skip)
+        self._run(self._batch.step, self._slots[rows], self.frame_skip)
 
     def _run(self, call: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -147,7 +145,7 @@ class LoopPhysics(Physics):
         return failures
 
     def _selected(self, rows: Rows) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        return self._rows if isinstance(rows, slice) else [self._rows[i] for i in rows.tolist()]
+        return self._rows[rows] if isinstance(rows, slice) else [self._rows[i] for i in rows.tolist()]
 
 
 def refusal(model: mujoco.MjModel) -> str | None:
@@ -161,7 +159,3 @@ def refusal(model: mujoco.MjModel) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def _ids(rows: Rows) -> np.ndarray | None:
-    return None if isinstance(rows, slice) else rows

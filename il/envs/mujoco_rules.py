@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from il.envs.mujoco_tasks import Task
 
+Rows = np.ndarray | slice
+"""The slots meant: ascending indices, or a slice where they lie side by side."""
 Frame = list[np.ndarray]
 """State [m, nq + nv] (positions, then velocities) and one [m, k] per requested field; valid until the next call."""
 
