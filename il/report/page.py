@@ -47,6 +47,7 @@ def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: f
         when=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
         version=__version__,
         counted=len(table.runs),
+        sizes=_sizes(analysis),
         style={letter: k for k, letter in enumerate(analysis.drawn)},
         swatch=_swatch,
         swept=[(key, shortest(table.keys)[key]) for key in table.keys],
@@ -59,6 +60,14 @@ def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: f
         coverage=json.loads(files("il.report").joinpath("coverage.json").read_text()),
         css=_inline(files("il.report").joinpath("page.css").read_text(encoding="utf-8")),
     )
+
+
+def _sizes(analysis: Analysis) -> dict[str, str]:
+    """Return the number of runs behind each group's figures, over facets from the least to the most."""
+    counts: dict[str, list[int]] = {}
+    for row in (row for facet in analysis.facets for row in facet.rows):
+        counts.setdefault(row.group.letter, []).append(len(row.values))
+    return {k: f"{min(v)}" if min(v) == max(v) else f"{min(v)}–{max(v)}" for k, v in counts.items()}
 
 
 def _inline(markup: str) -> Any:
