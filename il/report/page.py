@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from il import __version__
 from il.report import figures, svg
@@ -18,6 +19,9 @@ from il.report.grouping import Group
 from il.report.keys import shortest, text
 from il.report.reading import Run
 from il.report.statistics import Interval
+
+SHOWN = 20
+"""Commands of a group on the page; runs.csv leads to the others."""
 
 
 def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: float) -> str:
@@ -43,6 +47,7 @@ def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: f
         when=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
         version=__version__,
         counted=len(table.runs),
+        sizes=_sizes(analysis),
         style={letter: k for k, letter in enumerate(analysis.drawn)},
         swatch=_swatch,
         swept=[(key, shortest(table.keys)[key]) for key in table.keys],
@@ -55,6 +60,14 @@ def render(analysis: Analysis, dirs: Sequence[str], out: Path, rows: int, now: f
         coverage=json.loads(files("il.report").joinpath("coverage.json").read_text()),
         css=_inline(files("il.report").joinpath("page.css").read_text(encoding="utf-8")),
     )
+
+
+def _sizes(analysis: Analysis) -> dict[str, str]:
+    """Return the number of runs behind each group's figures, over facets from the least to the most."""
+    counts: dict[str, list[int]] = {}
+    for row in (row for facet in analysis.facets for row in facet.rows):
+        counts.setdefault(row.group.letter, []).append(len(row.values))
+    return {k: f"{min(v)}" if min(v) == max(v) else f"{min(v)}–{max(v)}" for k, v in counts.items()}
 
 
 def _inline(markup: str) -> Any:
@@ -112,7 +125,9 @@ def _recipe(analysis: Analysis, group: Group, out: Path) -> dict[str, Any]:
     runs = [run for (_, letter), runs in analysis.table.cells.items() if letter == group.letter for run in runs]
     return {
         "group": group,
-        "runs": [(os.path.relpath(run.path, out), text(run.seed), _command(run)) for run in runs],
+        "runs": [(os.path.relpath(run.path, out), text(run.seed), _alone(run)) for run in runs[:SHOWN]],
+        "count": len(runs),
+        "launched": _distinct(_command(run) for run in runs),
         "code": _distinct(_code(run) for run in runs),
         "versions": _distinct(_versions(run) for run in runs),
         "hosts": _distinct(str(run.record.get("host", "")) for run in runs),
@@ -124,6 +139,15 @@ def _recipe(analysis: Analysis, group: Group, out: Path) -> dict[str, Any]:
 
 def _distinct(values: Any) -> list[str]:
     return sorted({v for v in values if v})
+
+
+def _alone(run: Run) -> str:
+    """Return the command that does this run by itself."""
+    try:
+        overrides = yaml.safe_load((run.path / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return _command(run)
+    return shlex.join(["python", "launch.py", *map(str, overrides)]) if isinstance(overrides, list) else _command(run)
 
 
 def _command(run: Run) -> str:

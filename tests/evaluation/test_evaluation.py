@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
 from il.actors import RandomActor
+from il.assemble import Imitation
+from il.config import register
 from il.envs import make
 from il.envs.noise import NoisyEnv
 from il.errors import ConfigError
@@ -19,61 +18,68 @@ from il.evaluation.commands import main
 from il.evaluation.measure import disagreement
 from il.evaluation.options import parse
 from il.randomness import Purpose
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT, SMALL
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def done(tmp_path_factory):
     """Return the directory of a short DAgger run on CartPole."""
     folder = tmp_path_factory.mktemp("evaluation")
-    given = "algo=dagger env=cartpole algo.rounds=2 algo.steps=200 algo.first_steps=200 policy.fit.steps=20 seed=3"
-    more = "eval.episodes=3 test.episodes=4 logger=none out=run"
-    command = [sys.executable, str(ROOT / "launch.py"), *given.split(), *more.split()]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "IL_ROOT": str(folder)})
-    assert done.returncode == 0, done.stderr
-    return folder / "outputs/run"
+    register()
+    given = [
+        *SMALL,
+        "algo=dagger",
+        "algo.rounds=2",
+        "policy.fit.steps=20",
+        "seed=3",
+        f"outputs_dir={folder}",
+        "out=run",
+    ]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("config", overrides=given)
+    Imitation(cfg, cfg.trainer.expert_tolerance).run()
+    return folder / "run"
 
 
-def rows_of(run):
+def rows_of(done):
     return {
-        (r["output"], r["obs_noise"], r["act_noise"]): r for r in json.loads((run / "eval.json").read_text())["rows"]
+        (r["output"], r["obs_noise"], r["act_noise"]): r for r in json.loads((done / "eval.json").read_text())["rows"]
     }
 
 
-def test_the_test_episodes_give_the_runs_own_figures_again(run, capsys):
+def test_the_test_episodes_give_the_runs_own_figures_again(done, capsys):
     before = {
-        p: hashlib.sha256(p.read_bytes()).digest() for p in run.rglob("*") if p.is_file() and p.name != "eval.json"
+        p: hashlib.sha256(p.read_bytes()).digest() for p in done.rglob("*") if p.is_file() and p.name != "eval.json"
     }
-    main([str(run), "seed=0", "episodes=4"])
-    summary = json.loads((run / "summary.json").read_text())
-    rows = rows_of(run)
+    main([str(done), "seed=0", "episodes=3"])
+    summary = json.loads((done / "summary.json").read_text())
+    rows = rows_of(done)
     for name in ("last", "best", "expert", "random"):
         assert rows[name, 0, 0]["returns"] == summary[f"test/{name}/returns"]
     assert rows["expert", 0, 0]["normalized"] == 1 and rows["random", 0, 0]["normalized"] == 0
     after = {
-        p: hashlib.sha256(p.read_bytes()).digest() for p in run.rglob("*") if p.is_file() and p.name != "eval.json"
+        p: hashlib.sha256(p.read_bytes()).digest() for p in done.rglob("*") if p.is_file() and p.name != "eval.json"
     }
     assert before == after
     said = capsys.readouterr().out
     assert "disagreement" in said and "obs. noise" not in said, "a column of zeros is left out"
 
 
-def test_noise_and_other_seeds(run):
-    main([str(run), "episodes=3", "obs_noise=0,2", "act_noise=0,0.9", "outputs=last"])
-    rows = rows_of(run)
+def test_noise_and_other_seeds(done):
+    main([str(done), "episodes=3", "obs_noise=0,2", "act_noise=0,0.9", "outputs=last"])
+    rows = rows_of(done)
     assert len(rows) == 2 + 4
     clean, blind = rows["last", 0, 0], rows["last", 2, 0]
     assert blind["disagreement"] > clean["disagreement"] and blind["return_mean"] < clean["return_mean"]
     assert rows["last", 0, 0.9]["return_mean"] < clean["return_mean"]
     assert clean["disagreement_sum"] == pytest.approx(clean["disagreement"] * clean["length_mean"])
-    summary = json.loads((run / "summary.json").read_text())
+    summary = json.loads((done / "summary.json").read_text())
     assert clean["returns"] != summary["test/last/returns"][:3]
 
 
-def test_changed_environment_and_a_single_episode(run, tmp_path, capsys):
+def test_changed_environment_and_a_single_episode(done, tmp_path, capsys):
     out = tmp_path / "x.json"
-    main([str(run), "episodes=1", "env.horizon=7", f"out={out}"])
+    main([str(done), "episodes=1", "env.horizon=7", f"out={out}"])
     rows = json.loads(out.read_text())["rows"]
     assert {row["length_mean"] for row in rows} == {7} and {row["return_std"] for row in rows} == {None}
     assert "std" not in capsys.readouterr().out
@@ -92,18 +98,18 @@ def test_changed_environment_and_a_single_episode(run, tmp_path, capsys):
         (["env.id=Pendulum-v1"], "categorical|Gaussian|gaussian|expert|do not fit"),
     ],
 )
-def test_wrong_arguments(run, arguments, message):
+def test_wrong_arguments(done, arguments, message):
     with pytest.raises(ConfigError, match=message):
-        main([str(run), *arguments])
+        main([str(done), *arguments])
 
 
-def test_wrong_directories(run, tmp_path):
+def test_wrong_directories(done, tmp_path):
     with pytest.raises(ConfigError, match="no checkpoint"):
         main([str(tmp_path)])
     with pytest.raises(ConfigError, match="name a run"):
         main(["episodes=3"])
     with pytest.raises(ConfigError, match="is one file"):
-        main([str(run), str(run.parent), "out=x"])
+        main([str(done), str(done.parent), "out=x"])
 
 
 def test_options_read_lists():

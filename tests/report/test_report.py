@@ -35,6 +35,7 @@ def test_numbers_equal_an_independent_computation(sweep):
         normalized[algo, beta].append((env, values["test/last/normalized"]))
     rows = read_csv(sweep / "summary.csv")
     assert len(rows) == 12
+    assert "python launch.py env=Hopper-v5 algo=dagger seed=4" in (sweep / "report.html").read_text()
     for row in rows[:8]:
         x = np.array(finals[row["facet"], row["algo"], row["algo.beta"] or "None"])
         low, high = stats.ttest_1samp(x, 0).confidence_interval(0.95)

@@ -1,26 +1,22 @@
 """Videos: one frame a step, playable, drawn without a display, and without any effect on the run."""
 
-import json
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from il.actors import RandomActor
 from il.envs import make
+from il.errors import ConfigError
 from il.evaluate import evaluate
 from il.play import episode_of
 from il.randomness import Purpose
 from il.video import record as recording
 from il.video.record import Studio, record
+from tests.conftest import rows, weights
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs the extra report")
 pytest.importorskip("PIL", reason="needs the extra report")
-ROOT = Path(__file__).parents[2]
 
 
 def config(id):
@@ -98,22 +94,16 @@ def test_a_window_needs_a_display(headless, capfd):
     assert "no display" in capfd.readouterr().err
 
 
-def run(folder, *overrides):
-    given = ["env=cartpole", "algo.rounds=2", "algo.steps=300", "policy.fit.steps=50", "eval.episodes=3"]
-    more = ["test.episodes=2", "logger=none", "out=run", *overrides]
-    command = [sys.executable, str(ROOT / "launch.py"), "algo=dagger", *given, *more]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "IL_ROOT": str(folder)})
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in (folder / "outputs/run/metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if not k.startswith(("time/", "rate/"))} for row in rows]
+def test_filming_a_run_changes_nothing_in_it(headless, run):
+    plain = run("algo.rounds=2", out="plain")
+    filmed = run("algo.rounds=2", "video.every=2", "video.steps=40", out="filmed")
+    assert rows(plain) == rows(filmed) and weights(plain) == weights(filmed)
+    (video,) = (filmed / "media").iterdir()
+    assert video.name == "round_0001.mp4" and imageio_ffmpeg.count_frames_and_secs(str(video))[0] == 40
 
 
-def test_filming_a_run_changes_nothing_in_it(headless, tmp_path):
-    for name in ("plain", "filmed"):
-        (tmp_path / name).mkdir()
-    plain = run(tmp_path / "plain")
-    filmed = run(tmp_path / "filmed", "video.every=1", "video.steps=40")
-    assert plain == filmed
-    videos = sorted((tmp_path / "filmed/outputs/run/media").iterdir())
-    assert [v.name for v in videos] == ["round_0000.mp4", "round_0001.mp4"]
-    assert imageio_ffmpeg.count_frames_and_secs(str(videos[0]))[0] == 40
+def test_a_video_needs_its_packages(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(recording, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"il\[report\]"):
+        run("video.every=1")
+    assert not (tmp_path / "run").exists()
