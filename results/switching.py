@@ -26,7 +26,8 @@ METHODS = {
 }
 COMMAND = (
     "python launch.py preset=hw1 policy=gaussian {method} env={env} expert=cs285 expert.path={expert} seed={seed} "
-    f"budget.labels={LABELS} eval.stochastic=false test.episodes=20 logger=none out=results/switching/{{env}}-{{name}}-{{seed}}"
+    f"budget.labels={LABELS} eval.stochastic=false test.episodes=20 logger=none "
+    "out=results/switching/{env}-{name}-{seed}"
 )
 
 
@@ -60,11 +61,11 @@ def main(experts: Path) -> None:
         "",
         "Made by `python -m results.switching experts=DIR`; a row's runs are",
         f"`{COMMAND.format(method='METHOD', env='ENV', expert='DIR/TASK.pkl', seed='1|2|3', name='NAME')}`",
-        "with METHOD as in the list below. 10 rounds, or fewer where the labels run out first. Returns over 20 test",
-        "episodes in % of the expert's on the same episodes: mean over 3 seeds and its 95 % t-interval, which is wide with",
-        "three seeds. `last` is what the algorithm gives at the end (SwitchDAgger: π^N), `current` π̂^N, `best` the round",
-        "that scored best on 10 evaluation episodes, for every method alike. Expert steps are those at which the expert",
-        "drove.",
+        "with METHOD as in the list below; 10 rounds, or fewer where the labels run out first. Returns over 20 test",
+        "episodes in % of the expert's on the same episodes: mean over 3 seeds and its 95 % t-interval, which is wide",
+        "with three seeds. `last` is what the algorithm gives at the end (SwitchDAgger: π^N), `current` is π̂^N, `best`",
+        "the round whose `last` scored best on 10 evaluation episodes, for every method alike. Expert steps are those at",
+        "which the expert drove.",
         "",
         *(f"- {title}: `{method}`" for title, method in METHODS.items()),
     ]
