@@ -75,6 +75,14 @@ def to_go(rollout: Rollout, gamma: float, tail: np.ndarray) -> np.ndarray:
     return out
 
 
+def ended_by_expert(rollout: Rollout) -> np.ndarray:
+    """Return the rows from which on nobody but the expert acts, bool [T]."""
+    others = np.flatnonzero(rollout.who != EXPERT)
+    last = np.full(len(rollout.seed), -1)
+    last[rollout.episode[others]] = others  # the last one stays
+    return np.arange(len(rollout)) > last[rollout.episode]
+
+
 class FittedCritic:
     """V(s) and Q(s, a) of an expert, by Monte-Carlo returns and one step of look-ahead.
 
@@ -155,7 +163,7 @@ class FittedCritic:
         Raises:
             ConfigError: when the expert never took over.
         """
-        acted, kept = rollout.who == EXPERT, rollout.episode % HELD_OUT != HELD_OUT - 1
+        acted, kept = ended_by_expert(rollout), rollout.episode % HELD_OUT != HELD_OUT - 1
         if not (acted & kept).any():
             raise ConfigError("the critic has nothing to be fitted to: no episode lasted until the expert took over; "
                               "lower algo.critic.prefix or algo.critic.random")  # fmt: skip

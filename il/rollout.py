@@ -273,12 +273,11 @@ class _Recorder:
             kept[self.request.rows] = True
             order = order[kept[t[order]]]
         act = act[order].astype(self.spec.act_dtype, copy=False)
-        labelled = np.full(len(order), self.labels_now)
         return Rollout(
             obs=obs[order],
             act=act,
             label=np.zeros_like(act) if labels is None else labels[order].astype(self.spec.act_dtype),
-            labelled=labelled,
+            labelled=np.full(len(order), self.labels_now),
             reward=reward[order],
             terminated=terminated[order],
             truncated=truncated[order],
