@@ -1,0 +1,75 @@
+"""Everything that is said to be fast, measured side by side: ``make bench`` or ``python -m benchmarks [PART …]``.
+
+Each part runs in its own process and prints a table; the tables, with versions, machine and load, become
+results/benchmarks.md. With parts named, only these are run and nothing is written. Takes about an hour; the machine
+should have nothing else to do, though ratios of CPU-seconds bear some company.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.measure import ROOT, THREADS
+
+PARTS = {
+    "rollouts": "Rollouts against the physics in them and against one gymnasium environment",
+    "jobs": "Whole jobs: DAgger as in the homework, against the homework's loop and `imitation`",
+    "fits": "Gradient steps, sampling and aggregation",
+    "sweeps": "Sweeps and start-up",
+    "ppo": "PPO of Stable-Baselines3 on our environments",
+    "scaling": "How cost grows",
+}
+RESULT = ROOT / "results" / "benchmarks.md"
+
+
+def facts() -> list[str]:
+    """Return what the figures depend on."""
+    names = ("torch", "numpy", "gymnasium", "mujoco", "hydra-core", "stable-baselines3")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} absent")
+    cpuinfo = open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else ""  # noqa: SIM115
+    cpu = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "unknown")
+    return [
+        f"Measured {time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu}, "
+        f"Python {sys.version.split()[0]}, {', '.join(found)}.",
+        "Pairs take turns within one run; ratios are medians of paired repeats, larger is better for us. "
+        "One thread each unless named. CPU-seconds are those of the whole process tree.",
+    ]
+
+
+def run(part: str, arguments: list[str]) -> str:
+    """Run one part and return its section."""
+    before, start = os.getloadavg()[0], time.perf_counter()
+    print(f"== {part}", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{part}", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **THREADS},
+    )  # fmt: skip
+    print(done.stdout, file=sys.stderr, flush=True)
+    text = done.stdout if done.returncode == 0 else f"{done.stdout}\nfailed with exit code {done.returncode}\n"
+    took = time.perf_counter() - start
+    load = f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    return f"## {PARTS[part]}\n\n`python -m benchmarks.{part}`, {took:.0f} s, {load}\n\n{text.strip()}\n"
+
+
+def main() -> None:
+    """Run the parts that are named, or all, and write the result."""
+    flags = sys.argv.index("--repeats") if "--repeats" in sys.argv else len(sys.argv)
+    chosen, arguments = sys.argv[1:flags], sys.argv[flags:]
+    if unknown := [part for part in chosen if part not in PARTS]:
+        sys.exit(f"{unknown[0]}: no such part; there are {', '.join(PARTS)}")
+    sections = [run(part, arguments) for part in chosen or PARTS]
+    if not chosen:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text("# Benchmarks\n\n" + "\n\n".join(facts()) + "\n\n" + "\n".join(sections))
+        print(f"wrote {RESULT}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
