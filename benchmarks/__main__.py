@@ -34,7 +34,9 @@ def facts() -> list[str]:
         except PackageNotFoundError:
             found.append(f"{name} absent")
     cpuinfo = open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else ""  # noqa: SIM115
-    cpu = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "unknown")
+    cpu = next(
+        (line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "unknown"
+    )
     return [
         f"Measured {time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu}, "
         f"Python {sys.version.split()[0]}, {', '.join(found)}.",

@@ -126,7 +126,9 @@ def main():
             learner.update(observations[rows], actions[rows])
         paths, _ = sample_trajectories(env, learner, EVALUATIONS * LIMIT)
         returns = [float(path["reward"].sum()) for path in paths]
-    print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)}))
+    print(
+        json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)})
+    )
 
 
 if __name__ == "__main__":

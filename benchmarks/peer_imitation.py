@@ -88,7 +88,9 @@ def main():
             rollout.generate_trajectories(trainer.expert_policy, collector, enough, rng, deterministic_policy=True)
         trainer.extend_and_update({"n_batches": GRADIENT_STEPS, "log_rollouts_venv": None, "progress_bar": False})
         returns, _ = evaluate_policy(learner.policy, test, EVALUATIONS, deterministic=True, return_episode_rewards=True)
-    print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)}))
+    print(
+        json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)})
+    )
 
 
 if __name__ == "__main__":

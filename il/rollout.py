@@ -38,6 +38,13 @@ class Collect:
     label: Label = "all"
     """Which recorded rows the expert labels: all, only those where it acted, or none."""
 
+    def wanted(self, finished: int, steps: int, horizon: int) -> int:
+        """Return how many episodes of up to `horizon` steps should be running; no started one is ever surplus."""
+        if self.episodes is not None:
+            return self.episodes - finished
+        assert self.steps is not None, "a request names steps or episodes"
+        return max(0, -(-(self.steps - steps) // min(horizon, self.stop_at or horizon)))
+
 
 @dataclass
 class Rollout:
@@ -182,21 +189,13 @@ def collect(
     Raises:
         EpisodeError: see `play`.
     """
-    horizon = min(env.spec.horizon, request.stop_at or env.spec.horizon)
     recorder = _Recorder(env, request, expert, progress)
-
-    def wanted(finished: int, steps: int) -> int:
-        if request.episodes is not None:
-            return request.episodes - finished
-        assert request.steps is not None, "a request names steps or episodes"
-        return max(0, -(-(request.steps - steps) // horizon))
-
     with clock("collect"):
         play(
             env,
             request.actor,
             lambda k: episode_of(seed, Purpose.COLLECT, round, k, env.spec.horizon),
-            wanted,
+            lambda finished, steps: request.wanted(finished, steps, env.spec.horizon),
             recorder.after,
             request.stop_at,
             recorder.before if recorder.labels_now else None,

@@ -33,15 +33,16 @@ def run(**chosen: object) -> dict[str, float]:
 
 def main(experts: Path) -> None:
     """Run everything and write the table."""
+    example = COMMAND.format(algo="ALGO", env="ENV", expert="DIR/TASK.pkl", seed="1|2|3")
     lines = [
         "# Course settings, course experts",
         "",
         "Made by `python -m results.course experts=DIR`; a row's runs are",
-        f"`{COMMAND.format(algo='ALGO', env='ENV', expert='DIR/TASK.pkl', seed='1|2|3')}`.",
+        f"`{example}`.",
         "",
         "Return of the *last* policy (its mean action) over 10 test episodes, as a share of the expert's on the same",
-        "episodes: mean of 3 seeds, and each seed. Cloning sees 2 expert episodes (2000 labels), DAgger ends with about",
-        "11 000 labels after 10 rounds.",
+        "episodes: mean of 3 seeds, and each seed. Cloning sees 2 expert episodes (2000 labels), DAgger ends with the",
+        "labels in the last column after 10 rounds.",
         "",
         "| task | expert | cloning | each seed | DAgger | each seed | labels |",
         "|---|---|---|---|---|---|---|",

@@ -15,7 +15,6 @@ from il.policies.mlp import run_layers
 from il.restricted_pickle import load
 from il.rollout import Rollout
 
-
 ANT_WITH_AND_WITHOUT_FORCES = (111, 27)
 """Observations of Ant with contact forces, as the expert was made, and without them."""
 
