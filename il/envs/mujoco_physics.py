@@ -24,6 +24,9 @@ except ImportError:  # before mujoco 4
     Batch = None
 
 INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
+CTRL = mujoco.mjtState.mjSTATE_CTRL.value
+CHANGED = CTRL - 1
+"""What comes before the controls in a row is changed by a step; what comes after them never is here."""
 STATE_ONLY = mujoco.mjtStage.mjSTAGE_NONE.value
 
 
@@ -90,29 +93,38 @@ class LoopPhysics(Physics):
     def __init__(self, model: mujoco.MjModel, n: int, frame_skip: int, fields: list[Field], num_threads: int):
         super().__init__(model, frame_skip)
         self._data = [mujoco.MjData(model) for _ in range(num_threads)]
-        # what np.concatenate copies out after a step; the empty one is there for tasks without fields
-        self._views = [[np.empty(0), *(getattr(d, f.name)[f.rows].reshape(-1) for f in fields)] for d in self._data]
+        self._clocks = [np.zeros(1) for _ in self._data]
+        self._views = [self._view(d, clock, fields) for d, clock in zip(self._data, self._clocks, strict=True)]
         self._pool = ThreadPoolExecutor(num_threads - 1) if num_threads > 1 else None
-        self.state = np.zeros((n, mujoco.mj_stateSize(model, INTEGRATION)))
-        edges = np.cumsum([len(view) for view in self._views[0]]).tolist()
-        field_rows = np.zeros((n, edges[-1]))
-        self.fields = [field_rows[:, a:b] for a, b in pairwise(edges)]
-        before_ctrl = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_CTRL.value - 1)
-        self._ctrl = self.state[:, before_ctrl : before_ctrl + model.nu]
-        self._rows = list(zip(range(n), self.state, field_rows, strict=True))
+        edges = np.cumsum([0, *(len(view) for view in self._views[0])]).tolist()
+        end, changed = edges[len(fields)], edges[-1]
+        store = np.zeros((n, end + mujoco.mj_stateSize(model, INTEGRATION)))
+        self.fields = [store[:, a:b] for a, b in pairwise(edges[: len(fields) + 1])]
+        self.state = store[:, end:]
+        self._ctrl = store[:, changed : changed + model.nu]
+        self._rows = list(zip(range(n), store[:, end : changed + model.nu], store[:, :changed], strict=True))
+        assert changed - end == mujoco.mj_stateSize(model, CHANGED), "this mujoco orders its states otherwise"
+
+    @staticmethod
+    def _view(data: mujoco.MjData, clock: np.ndarray, fields: list[Field]) -> list[np.ndarray]:
+        """Return all that a step changes, in the order of a row: one call then copies it out."""
+        of_fields = [getattr(data, f.name)[f.rows].reshape(-1) for f in fields]
+        history = getattr(data, "history", np.empty(0))  # before mujoco 4 there is none
+        return [*of_fields, clock, data.qpos, data.qvel, data.act, history, data.qacc_warmstart]
 
     def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
         """See `Physics.reset`."""
         data, views = self._data[0], self._views[0]
-        for (slot, state, fields), position, velocity in zip(self._selected(rows), qpos, qvel, strict=True):
+        for (slot, _, out), position, velocity in zip(self._selected(rows), qpos, qvel, strict=True):
             mujoco.mj_resetData(self.model, data)
             data.qpos[:], data.qvel[:] = position, velocity
             try:
                 mujoco.mj_forward(self.model, data)
             except mujoco.FatalError as error:
                 raise SlotError(slot, error) from error
-            mujoco.mj_getState(self.model, data, state, INTEGRATION)
-            np.concatenate(views, out=fields)
+            mujoco.mj_getState(self.model, data, self.state[slot], INTEGRATION)
+            self._clocks[0][0] = data.time
+            np.concatenate(views, out=out)
 
     def step(self, rows: Rows, ctrl: np.ndarray) -> None:
         """See `Physics.step`."""
@@ -128,20 +140,20 @@ class LoopPhysics(Physics):
     def _advance(self, thread: int, work: Iterator[tuple[int, np.ndarray, np.ndarray]]) -> list[tuple[int, Exception]]:
         """Step slots until none are left; the threads share one iterator, so none waits for another."""
         model, skip, data, views = self.model, self.frame_skip, self._data[thread], self._views[thread]
-        put, step, forces, get = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_rnePostConstraint, mujoco.mj_getState
+        put, step, forces, clock = mujoco.mj_setState, mujoco.mj_step, mujoco.mj_rnePostConstraint, self._clocks[thread]
         join = np.concatenate
         failures: list[tuple[int, Exception]] = []
-        for slot, state, fields in work:
+        for slot, state, out in work:
             try:
-                put(model, data, state, INTEGRATION)
+                put(model, data, state, CHANGED | CTRL)
                 step(model, data, skip)
                 forces(model, data)
             except mujoco.FatalError as error:
                 mujoco.mj_resetData(model, data)  # its memory is in disorder
                 failures.append((slot, error))
             else:
-                get(model, data, state, INTEGRATION)
-                join(views, out=fields)
+                clock[0] = data.time
+                join(views, out=out)
         return failures
 
     def _selected(self, rows: Rows) -> list[tuple[int, np.ndarray, np.ndarray]]:
@@ -150,8 +162,8 @@ class LoopPhysics(Physics):
 
 def refusal(model: mujoco.MjModel) -> str | None:
     """Return why a row does not hold everything the model's future depends on, or None."""
-    if model.nplugin:
-        return "the model has plugins"
+    if model.nplugin or getattr(model, "nplastic", 0):
+        return "the model has plugins or plasticity"
     if Batch is None:
         return "models of one's own need mujoco 4"
     try:
