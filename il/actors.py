@@ -117,9 +117,9 @@ class ExpertActor(Actor):
         """Nothing to prepare."""
 
     def act(self, view: View, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Ask the expert about every slot."""
+        """Ask the expert about every slot; `who` is EXPERT, 0."""
         snapshot = view.env.snapshot(view.ids) if self.expert.needs_snapshot else None
-        return self.expert.act(view.expert_obs, snapshot), np.full(len(view.ids), EXPERT)
+        return self.expert.act(view.expert_obs, snapshot), np.zeros(len(view.ids), np.int64)
 
 
 class PolicyActor(Actor):

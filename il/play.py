@@ -22,7 +22,7 @@ def episode_of(seed: int, purpose: Purpose, round: int, index: int, horizon: int
     )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Step:
     """One lockstep of m live slots, as `play` reports it."""
 
