@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from il.loggers.base import Logger, RunInfo, Status
@@ -67,7 +68,7 @@ class ConsoleLogger(Logger):
 
     def summary(self, values: dict[str, Any]) -> None:
         """Print the final table and where everything lies."""
-        for line in table(list(_rows(self.run)), values):
+        for line in table(list(_rows(self.run)), values, shutil.get_terminal_size().columns):
             self._line(line)
 
     def finish(self, status: Status) -> None:
@@ -87,12 +88,13 @@ def _rows(run: RunInfo) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def table(rows: list[dict[str, Any]], summary: dict[str, Any]) -> list[str]:
+def table(rows: list[dict[str, Any]], summary: dict[str, Any], width: int = 80) -> list[str]:
     """Return the lines of the final table: baselines, rounds on eval's episodes, outputs on the test episodes.
 
     Args:
         rows: the record.
         summary: the final figures.
+        width: columns to keep to; where they are too few, medians and labels are left out.
     """
     lines = [("", "labels", "mean", "median", "normalised")]
 
@@ -110,19 +112,24 @@ def table(rows: list[dict[str, Any]], summary: dict[str, Any]) -> list[str]:
         shown = f"best (round {summary['best_round']})" if name == "best" else name
         labels = None if name in ("random", "expert") else summary["expert_labels"]
         entry(shown, labels, *(summary.get(f"test/{name}/{k}") for k in ("return_mean", "return_median", "normalized")))
-    widths = [max(len(line[i]) for line in lines) for i in range(5)]
-    text = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
+    text = _aligned(lines)
+    if len(text[0]) > width:
+        text = _aligned([(name, mean, share) for name, _, mean, _, share in lines])
     rule = "-" * len(text[0])
     episodes = len(next((v for k, v in summary.items() if k.endswith("/returns")), []))
     return [
         "", "each round, on the episodes that choose the best", text[0], rule, *text[1:rounds],
         "", f"on {episodes} test episodes", text[0], rule, *text[rounds:], "",
     ]  # fmt: skip
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines of cells as text, names to the left and figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    ]
 
 
 def _number(value: Any, digits: int) -> str:
