@@ -1,6 +1,6 @@
 """CS285 homework 1: behavioural cloning and DAgger from the course's experts, with the course's settings.
 
-    python -m results.course experts=DIR      the folder of Ant.pkl, HalfCheetah.pkl, …
+    python -m results.course experts=DIR      the course's folder of Ant.pkl, …, beside its folder expert_data
 
 Writes results/course.md. Runs that are finished are not run again.
 """
@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TASKS = {"ant_v4": "Ant", "halfcheetah_v4": "HalfCheetah", "hopper_v4": "Hopper", "walker2d_v4": "Walker2d"}
 SEEDS = (1, 2, 3)
 COMMAND = (
-    "python launch.py preset=hw1 policy=gaussian algo={algo} env={env} expert=cs285 expert.path={expert} seed={seed} "
-    "eval.every=10 eval.stochastic=false test.episodes=10 logger=none out=results/course/{env}-{algo}-{seed}"
+    "python launch.py preset=hw1 policy=gaussian algo={algo} env={env} expert=cs285 expert.path={experts}/{name}.pkl "
+    "expert.demonstrations={experts}/../expert_data/expert_data_{name}-v4.pkl seed={seed} eval.every=10 "
+    "eval.stochastic=false test.episodes=10 logger=none out=results/course/{env}-{algo}-{seed}"
 )
 
 
@@ -33,7 +34,7 @@ def run(**chosen: object) -> dict[str, float]:
 
 def main(experts: Path) -> None:
     """Run everything and write the table."""
-    example = COMMAND.format(algo="ALGO", env="ENV", expert="DIR/TASK.pkl", seed="1|2|3")
+    example = COMMAND.format(algo="ALGO", env="ENV", experts="DIR", name="TASK", seed="1|2|3")
     lines = [
         "# Course settings, course experts",
         "",
@@ -41,8 +42,8 @@ def main(experts: Path) -> None:
         f"`{example}`.",
         "",
         "Return of the *last* policy (its mean action) over 10 test episodes, as a share of the expert's on the same",
-        "episodes: mean of 3 seeds, and each seed. Cloning sees 2 expert episodes (2000 labels), DAgger ends with the",
-        "labels in the last column after 10 rounds.",
+        "episodes: mean of 3 seeds, and each seed. Cloning sees the course's 2 episodes (2000 labels), DAgger ends",
+        "with the labels in the last column after 10 rounds.",
         "",
         "| task | expert | cloning | each seed | DAgger | each seed | labels |",
         "|---|---|---|---|---|---|---|",
@@ -50,7 +51,7 @@ def main(experts: Path) -> None:
     for env, name in TASKS.items():
         cells, labels, expert = [], 0.0, 0.0
         for algo in ("bc", "dagger"):
-            done = [run(algo=algo, env=env, expert=experts / f"{name}.pkl", seed=seed) for seed in SEEDS]
+            done = [run(algo=algo, env=env, experts=experts, name=name, seed=seed) for seed in SEEDS]
             shares = [s["test/last/return_mean"] / s["test/expert/return_mean"] for s in done]
             cells += [f"{mean(shares):.1%}", ", ".join(f"{s:.1%}" for s in shares)]
             labels, expert = mean(s["expert_labels"] for s in done), done[0]["test/expert/return_mean"]
