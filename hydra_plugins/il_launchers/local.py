@@ -46,7 +46,8 @@ class LocalLauncher(SweepLauncher):
 
     def count(self) -> int:
         """Return how many jobs run at a time."""
-        return self.workers or len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or cores or 1
 
 
 class _Table(Watcher):
@@ -62,7 +63,8 @@ class _Table(Watcher):
     def started(self, job: SweepJob, pid: int) -> None:
         self.since[job.name] = time.time()
         row = Entry(job.name, job.overrides, job.config_hash, f"local:{pid}:{process_start(pid)}", socket.gethostname())
-        self.sweep.add(replace(row, log=f".jobs/{job.name}.log", submitted=time.time()))
+        log = f".jobs/{job.name}.log" if pid != os.getpid() else ""  # in this process jobs write where we do
+        self.sweep.add(replace(row, log=log, submitted=time.time()))
 
     def ended(self, job: SweepJob, outcome: Outcome) -> None:
         state = "stopped" if outcome.state == "preempted" else outcome.state

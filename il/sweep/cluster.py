@@ -1,5 +1,6 @@
 """What SLURM says about jobs, asked with its own commands so that clusters without accounting are served too."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -46,11 +47,8 @@ def look(ids: Iterable[str]) -> dict[str, Seen]:
     wanted = set(ids)
     if not wanted:
         return {}
-    seen = {
-        i: s
-        for i, s in parse_queue(_call("squeue", "-h", "-r", "-a", "-t", "all", "-o", "%i|%T|%N")).items()
-        if i in wanted
-    }
+    queue = _call("squeue", "-h", "-r", "-a", "-u", str(os.getuid()), "-t", "all", "-o", "%i|%T|%N")
+    seen = {i: s for i, s in parse_queue(queue).items() if i in wanted}
     lost = sorted({i.split("_")[0] for i in wanted if i not in seen or not seen[i].active})
     if lost:
         try:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from il.errors import ConfigError, nearest
 from il.sweep import cluster
 from il.sweep.record import Sweep, with_overrides
-from il.sweep.status import Row, rows
+from il.sweep.status import ENDED_BADLY, Row, rows
 from il.sweep.table import table
 from il.sweep.upload import fragments, upload
 
@@ -47,6 +47,9 @@ def status(sweep: Sweep, options: list[str]) -> None:
     while True:
         now = current(sweep)
         print("\033[H\033[J" * (watch and sys.stdout.isatty()) + table(now), flush=True)
+        for row in now:
+            if row.state in ENDED_BADLY and row.log:
+                print(f"output of {row.name}: {sweep.dir / row.log}")
         if not watch or not any(row.active for row in now):
             return
         try:

@@ -136,11 +136,12 @@ class Sweep:
         with (self.dir / ".lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 lock.seek(0)
-                raise ConfigError(
-                    f"{self.dir} is being worked on by {lock.read().strip()}; wait for it, or end it"
-                ) from None
+                who = lock.read().strip()
+                raise ConfigError(f"{self.dir} is being worked on by {who}; wait for it, or end it") from None
+            except OSError:
+                pass  # a file system without locks
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}")
             lock.flush()
@@ -152,10 +153,10 @@ class Sweep:
         try:
             with (self.dir / ".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError:
+            pass  # never held, or a file system without locks
         return False
 
     def read(self, name: str, file: str) -> dict[str, Any]:
@@ -174,6 +175,9 @@ class Sweep:
 
 
 def with_overrides(command: list[str], overrides: list[str]) -> list[str]:
-    """Return a command with more overrides, behind its own and before its flags."""
-    flags = next((k for k, token in enumerate(command) if token.startswith("-")), len(command))
-    return [*command[:flags], *overrides, *command[flags:]]
+    """Return a command with more overrides, in place of its own for the same keys and before its flags."""
+    keys = {override.partition("=")[0] for override in overrides}
+    dropped = tuple(f"{key.replace('/', '.')}." for key in keys if "/" in key)  # another launcher has other knobs
+    kept = [t for t in command if t.partition("=")[0] not in keys and not (dropped and t.startswith(dropped))]
+    flags = next((k for k, token in enumerate(kept) if token.startswith("-")), len(kept))
+    return [*kept[:flags], *overrides, *kept[flags:]]

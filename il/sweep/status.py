@@ -30,8 +30,9 @@ class Row:
     attempts: int
     reason: str
     objective: float | None
-    config_hash: str
     id: str
+    log: str
+    """File with its output, relative to the sweep."""
 
     @property
     def active(self) -> bool:
@@ -68,8 +69,8 @@ def _row(sweep: Sweep, entry: Entry, run: dict[str, Any], seen: cluster.Seen | N
         attempts=int(run.get("attempts", 1 if run else 0)),
         reason=reason,
         objective=sweep.read(entry.name, "summary.json").get("objective"),
-        config_hash=entry.config_hash,
         id=entry.id,
+        log=entry.log,
     )
 
 

@@ -49,7 +49,7 @@ def counts(rows: list[Row]) -> str:
 def closing(directory: Path, rows: list[Row]) -> str:
     """Return what a launcher says last: what did not end well, the counts, what to do next."""
     bad = [row for row in rows if row.state in ENDED_BADLY]
-    lines = [f"{row.state:<9}  {row.name}  {row.reason}" for row in bad]
+    lines = [f"{row.state:<9}  {row.name}  {row.reason}  {row.log}".rstrip() for row in bad]
     lines.append(counts(rows))
     if bad:
         lines.append(f"run these again: python -m il sweep resume {str(directory)!r}")

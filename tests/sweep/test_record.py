@@ -25,3 +25,13 @@ def test_a_torn_line_loses_only_itself(tmp_path):
 def test_more_overrides_come_before_the_flags():
     assert with_overrides(["launch.py", "a=1", "-m"], ["b=2"]) == ["launch.py", "a=1", "b=2", "-m"]
     assert with_overrides(["launch.py", "a=1"], ["b=2"]) == ["launch.py", "a=1", "b=2"]
+    assert with_overrides(["launch.py", "a=1", "b=3", "-m"], ["a=2"]) == ["launch.py", "b=3", "a=2", "-m"]
+
+
+def test_another_launcher_leaves_the_knobs_of_the_first_behind():
+    command = ["launch.py", "hydra/launcher=slurm", "hydra.launcher.mem_gb=4", "hydra.sweep.dir=x"]
+    assert with_overrides(command, ["hydra/launcher=local"]) == [
+        "launch.py",
+        "hydra.sweep.dir=x",
+        "hydra/launcher=local",
+    ]

@@ -45,3 +45,12 @@ def test_knobs_are_checked(commands):
     output = dry_run(commands, "hydra.launcher.partitoin=gpu", code=1)
     assert "partitoin" in output and "SlurmLauncher" in output
     assert "could not be converted to Integer" in dry_run(commands, "hydra.launcher.timeout_min=long", code=1)
+
+
+def test_a_missing_key_is_reported_at_launch(commands):
+    commands.knobs = ()
+    knobs = ["logger=wandb", "hydra/launcher=slurm", "hydra.launcher.dry_run=true", "seed=1,2", "-m"]
+    script = ROOT / "launch.py"
+    assert "export WANDB_MODE=offline" in commands.run(*knobs, script=script)
+    output = commands.run("logger.wandb.mode=online", *knobs, code=2, script=script)
+    assert "there is no API key" in output.splitlines()[-1]
