@@ -12,6 +12,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.measure import ROOT, THREADS
+from il.provenance import cpu
 
 PARTS = {
     "rollouts": "Rollouts against the physics in them and against one gymnasium environment",
@@ -33,12 +34,8 @@ def facts() -> list[str]:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"{name} absent")
-    cpuinfo = open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else ""  # noqa: SIM115
-    cpu = next(
-        (line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "unknown"
-    )
     return [
-        f"Measured {time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu}, "
+        f"Measured {time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu()}, "
         f"Python {sys.version.split()[0]}, {', '.join(found)}.",
         "Pairs take turns within one run; ratios are medians of paired repeats, larger is better for us. "
         "One thread each unless named. CPU-seconds are those of the whole process tree.",

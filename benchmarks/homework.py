@@ -21,36 +21,36 @@ from torch.distributions import Normal
 ROUNDS, STEPS, GRADIENT_STEPS, BATCH, EVALUATIONS, LIMIT = 10, 1000, 1000, 100, 5, 1000
 
 
-def mlp(sizes, activation=nn.Tanh):
+def mlp(sizes: list[int]) -> nn.Sequential:
     """Return a multi-layer perceptron."""
-    parts = []
+    parts: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(sizes):
-        parts += [nn.Linear(fan_in, fan_out), activation()]
+        parts += [nn.Linear(fan_in, fan_out), nn.Tanh()]
     return nn.Sequential(*parts[:-1])
 
 
 class Learner(nn.Module):
     """A Gaussian whose mean is an MLP, and its supervised update."""
 
-    def __init__(self, obs_dim, act_dim):
+    def __init__(self, obs_dim: int, act_dim: int):
         super().__init__()
         self.mean_net = mlp([obs_dim, 64, 64, act_dim])
         self.logstd = nn.Parameter(torch.zeros(act_dim))
         self.optimizer = torch.optim.Adam(itertools.chain([self.logstd], self.mean_net.parameters()), 5e-3)
 
-    def forward(self, observation):
+    def forward(self, observation: torch.Tensor) -> Normal:
         """Return the distribution over actions."""
         return Normal(self.mean_net(observation), torch.exp(self.logstd))
 
-    def get_action(self, obs):
+    def get_action(self, obs: np.ndarray) -> np.ndarray:
         """Sample actions for observations [d] or [B, d]."""
         observation = torch.from_numpy(np.atleast_2d(obs).astype(np.float32))
         return self(observation).sample().numpy()
 
-    def update(self, observations, actions):
+    def update(self, observations: np.ndarray, actions: np.ndarray) -> dict[str, float]:
         """Take a gradient step on the negative log-likelihood."""
-        observations, actions = (torch.from_numpy(x.astype(np.float32)) for x in (observations, actions))
-        loss = -self(observations).log_prob(actions).sum(-1).mean()
+        obs, act = (torch.from_numpy(x.astype(np.float32)) for x in (observations, actions))
+        loss = -self(obs).log_prob(act).sum(-1).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -60,28 +60,29 @@ class Learner(nn.Module):
 class Expert(nn.Module):
     """An MLP that is given."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         super().__init__()
         stored = np.load(path)
         weights = [torch.from_numpy(stored[f"weight{k}"]) for k in range(len(stored.files) // 2 - 1)]
-        self.net = mlp([weights[0].shape[0], *(w.shape[1] for w in weights)], nn.Tanh)
+        self.net = mlp([weights[0].shape[0], *(w.shape[1] for w in weights)])
         with torch.no_grad():
             for k, layer in enumerate(layer for layer in self.net if isinstance(layer, nn.Linear)):
                 layer.weight.copy_(weights[k].T)
                 layer.bias.copy_(torch.from_numpy(stored[f"bias{k}"]))
         self.mean, self.std = torch.from_numpy(stored["mean"]), torch.from_numpy(stored["std"])
 
-    def get_action(self, obs):
+    def get_action(self, obs: np.ndarray) -> np.ndarray:
         """Return actions for observations [B, d]."""
         with torch.no_grad():
             x = (torch.from_numpy(np.atleast_2d(obs).astype(np.float32)) - self.mean) / self.std
             return self.net(x.clamp(-10, 10)).clamp(-1, 1).numpy()
 
 
-def sample_trajectory(env, policy):
+def sample_trajectory(env: gymnasium.Env, policy: Learner) -> dict[str, np.ndarray]:
     """Play one episode."""
     obs, _ = env.reset()
-    columns = {name: [] for name in ("observation", "action", "reward", "next_observation", "terminal")}
+    names = ("observation", "action", "reward", "next_observation", "terminal")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for step in itertools.count(1):
         action = policy.get_action(obs)[0]
         following, reward, terminated, truncated, _ = env.step(action)
@@ -90,10 +91,11 @@ def sample_trajectory(env, policy):
             columns[name].append(value)
         obs = following
         if over:
-            return {name: np.array(column, dtype=np.float32) for name, column in columns.items()}
+            break
+    return {name: np.array(column, dtype=np.float32) for name, column in columns.items()}
 
 
-def sample_trajectories(env, policy, steps):
+def sample_trajectories(env: gymnasium.Env, policy: Learner, steps: int) -> tuple[list[dict[str, np.ndarray]], int]:
     """Play whole episodes until so many steps are reached."""
     paths, count = [], 0
     while count < steps:
@@ -102,7 +104,7 @@ def sample_trajectories(env, policy, steps):
     return paths, count
 
 
-def main():
+def main() -> None:
     """Train and print what it took."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -126,9 +128,8 @@ def main():
             learner.update(observations[rows], actions[rows])
         paths, _ = sample_trajectories(env, learner, EVALUATIONS * LIMIT)
         returns = [float(path["reward"].sum()) for path in paths]
-    print(
-        json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)})
-    )
+    spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    print(json.dumps({**spent, "return": np.mean(returns)}))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from benchmarks.measure import Row, Spent, repeats, row, show, spend
 SAME = """preset=hw1 logger=none algo.first_steps=2000 eval.episodes=5 eval.stochastic=false test.episodes=1
 env.num_threads=1""".split()
 """What makes our job the homework's."""
-PEER = ("imitation==1.0.1", "gymnasium==0.29.1", "stable-baselines3==2.2.1", "mujoco==3.3.7", "numpy<2",
-        "datasets==3.6.0", "pyarrow==20.0.0", "imageio")  # fmt: skip
+PEER = """imitation==1.0.1 gymnasium==0.29.1 stable-baselines3==2.2.1 mujoco==3.3.7 numpy<2 datasets==3.6.0
+pyarrow==20.0.0 imageio""".split()
 OLD = {"HalfCheetah-v5": "HalfCheetah-v4"}
 """What the peer's gymnasium calls the same task."""
 
@@ -78,18 +78,9 @@ def programs(env: str, folder: Path) -> dict[str, Callable[[], Spent]]:
     hand_out(env, folder)
     name = env.removesuffix("-v5").lower()
     count = iter(range(10_000))
+    ours = [sys.executable, "-m", "benchmarks.ours", f"env={name}", *SAME, f"outputs_dir={folder}"]
     found = {
-        "ours": lambda: spend(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.ours",
-                f"env={name}",
-                *SAME,
-                f"outputs_dir={folder}",
-                f"out={next(count)}",
-            ]
-        ),
+        "ours": lambda: spend([*ours, f"out={next(count)}"]),
         "homework": lambda: spend([sys.executable, "benchmarks/homework.py", env, folder]),
     }
     if env in OLD:

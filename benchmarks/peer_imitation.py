@@ -31,14 +31,14 @@ ROUNDS, STEPS, GRADIENT_STEPS, BATCH, EVALUATIONS = 10, 1000, 1000, 100, 5
 class Expert(NonTrainablePolicy):
     """An MLP that is given."""
 
-    def __init__(self, observation_space, action_space, path):
+    def __init__(self, observation_space: gymnasium.Space, action_space: gymnasium.Space, path: Path):
         super().__init__(observation_space, action_space)
         stored = np.load(path)
         count = len([name for name in stored.files if name.startswith("weight")])
         self.layers = [(stored[f"weight{k}"], stored[f"bias{k}"]) for k in range(count)]
         self.given_mean, self.given_std = stored["mean"], stored["std"]
 
-    def _choose_action(self, obs):
+    def _choose_action(self, obs: np.ndarray) -> np.ndarray:
         x = np.clip((obs.astype(np.float32) - self.given_mean) / self.given_std, -10, 10)
         for weight, bias in self.layers[:-1]:
             x = np.tanh(x @ weight + bias)
@@ -46,7 +46,7 @@ class Expert(NonTrainablePolicy):
         return np.clip(x @ weight + bias, -1, 1)
 
 
-def demonstrations(path):
+def demonstrations(path: Path) -> list[TrajectoryWithRew]:
     """Return the given episodes in the library's own form."""
     stored = np.load(path)
     out = []
@@ -61,7 +61,7 @@ def demonstrations(path):
     return out
 
 
-def main():
+def main() -> None:
     """Train and print what it took."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -88,9 +88,8 @@ def main():
             rollout.generate_trajectories(trainer.expert_policy, collector, enough, rng, deterministic_policy=True)
         trainer.extend_and_update({"n_batches": GRADIENT_STEPS, "log_rollouts_venv": None, "progress_bar": False})
         returns, _ = evaluate_policy(learner.policy, test, EVALUATIONS, deterministic=True, return_episode_rewards=True)
-    print(
-        json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "return": np.mean(returns)})
-    )
+    spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    print(json.dumps({**spent, "return": np.mean(returns)}))
 
 
 if __name__ == "__main__":
