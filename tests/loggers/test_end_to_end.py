@@ -20,7 +20,7 @@ from tests.loggers.conftest import ROOT
 from tests.loggers.wandb_service import WandbService
 
 LAUNCH = [sys.executable, str(ROOT / "launch.py"), *SMALL]
-FAST = "logger=wandb logger.wandb.system_metrics=false logger.wandb.finish_timeout=5".split()
+WANDB = "logger=wandb logger.wandb.system_metrics=false".split()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def record(path: Path) -> list[dict[str, Any]]:
 def test_a_sweep_in_one_process_gives_a_run_for_each_job(
     service: WandbService, env: dict[str, str], tmp_path: Path
 ) -> None:
-    done = launch(env, *FAST, "algo.rounds=2", "-m", "seed=1,2,3", "hydra.launcher.workers=1")
+    done = launch(env, *WANDB, "algo.rounds=2", "-m", "seed=1,2,3", "hydra.launcher.workers=1")
     assert done.returncode == 0, done.stderr
     seen = list(service.runs.values())
     assert [run.config["seed"]["value"] for run in seen] == [1, 2, 3]
@@ -62,7 +62,7 @@ def test_a_sweep_in_one_process_gives_a_run_for_each_job(
 def test_a_failed_run_is_shown_as_failed(service: WandbService, run: Callable[..., Path], tmp_path: Path) -> None:
     toy = "env=gym env.id=Flaky-v0 env.n_envs=1 expert=callable expert.path=tests.toys.constant algo.rounds=2"
     with pytest.raises(EpisodeError):
-        run(*FAST, *toy.split(), "trainer.expert_tolerance=0")
+        run(*WANDB, *toy.split(), "trainer.expert_tolerance=0")
     (seen,) = service.runs.values()
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (about["status"], seen.exit_code) == ("failed", 1)
@@ -75,7 +75,7 @@ def test_a_job_that_is_stopped_goes_on_as_the_same_run(
 ) -> None:
     knobs = "algo.rounds=25 algo.steps=50 eval.every=25 eval.stochastic=false test.episodes=1 out=stopped".split()
     with subprocess.Popen(
-        [*LAUNCH, *FAST, *knobs], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*LAUNCH, *WANDB, *knobs], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         while not (tmp_path / "outputs" / "stopped" / "metrics.jsonl").exists():
             assert process.poll() is None, process.stderr.read()
@@ -89,14 +89,14 @@ def test_a_job_that_is_stopped_goes_on_as_the_same_run(
     assert before < 25
     assert sorted(set(seen.history("round"))) == list(range(before))
     assert (seen.preempting, seen.exit_code) == (True, 1)
-    assert launch(env, *FAST, *knobs).returncode == 0
+    assert launch(env, *WANDB, *knobs).returncode == 0
     assert len(service.runs) == 1
     assert sorted(set(seen.history("round"))) == list(range(25))
     assert seen.exit_code == 0
 
 
 def test_required_without_a_key_starts_nothing(env: dict[str, str], tmp_path: Path) -> None:
-    done = launch(env, *FAST, "logger.wandb.required=true")
+    done = launch(env, *WANDB, "logger.wandb.required=true")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: logger.wandb.required=true, but there is no API key")
     assert not (tmp_path / "outputs").exists()

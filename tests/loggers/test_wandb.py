@@ -20,7 +20,9 @@ from il.loggers.base import RunInfo
 from tests.loggers.conftest import ROOT, rows
 from tests.loggers.wandb_service import WandbService
 
-FAST = {"connect_timeout": 1.0, "init_timeout": 1.0, "finish_timeout": 1.0, "system_metrics": False}
+PLAIN = {"system_metrics": False}
+BAD_START = PLAIN | {"connect_timeout": 1.0, "init_timeout": 1.0}
+BAD_END = PLAIN | {"finish_timeout": 1.0}
 Make = Callable[..., Any]
 
 
@@ -54,7 +56,7 @@ def record(logger: Any, info: RunInfo, n: int = 5, status: str = "ok") -> None:
 
 
 def test_the_service_gets_the_run(service: WandbService, make: Make, info: RunInfo, home: Path) -> None:
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **PLAIN), info)
     assert list(service.runs) == ["abc123"]
     seen = service.runs["abc123"]
     assert seen.meta["project"] == "il"
@@ -72,7 +74,7 @@ def test_the_service_gets_the_run(service: WandbService, make: Make, info: RunIn
 
 
 def test_metrics_are_drawn_over_steps_and_rounds(service: WandbService, make: Make, info: RunInfo) -> None:
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **PLAIN), info)
     metrics = service.runs["abc123"].config["_wandb"]["value"]["m"]
     axes = {m.get("2") or m["1"]: metrics[m["5"] - 1]["1"] for m in metrics if "5" in m}
     assert axes["eval/*"] == axes["collect/*"] == "env_steps"
@@ -80,7 +82,7 @@ def test_metrics_are_drawn_over_steps_and_rounds(service: WandbService, make: Ma
 
 
 def test_what_is_missing_or_not_finite_is_left_out(service: WandbService, make: Make, info: RunInfo) -> None:
-    logger = make("wandb", **FAST)
+    logger = make("wandb", **PLAIN)
     logger.start(info)
     logger.log(rows(1)[0] | {"train/loss": float("nan"), "eval/normalized": None, "eval/return_std": float("inf")})
     logger.summary({"a": 1.0, "b": None, "c": float("nan")})
@@ -93,7 +95,7 @@ def test_what_is_missing_or_not_finite_is_left_out(service: WandbService, make: 
 def test_names_are_cut_to_what_the_service_takes(service: WandbService, make: Make, another: Make) -> None:
     for k in (0, 1):
         group = "g" * 200 + str(k)
-        record(make("wandb", **FAST), replace(another(k), id=f"a/b:{k}", group=group, tags=["t" * 80, "", "x", "x"]))
+        record(make("wandb", **PLAIN), replace(another(k), id=f"a/b:{k}", group=group, tags=["t" * 80, "", "x", "x"]))
     groups = [seen.meta["groupName"] for seen in service.runs.values()]
     assert [len(g) for g in groups] == [128, 128] and groups[0] != groups[1]
     assert list(service.runs) == ["a-b-0", "a-b-1"]
@@ -101,7 +103,7 @@ def test_names_are_cut_to_what_the_service_takes(service: WandbService, make: Ma
 
 
 def test_a_restart_goes_on_under_the_same_id(service: WandbService, make: Make, info: RunInfo) -> None:
-    first, second = make("wandb", **FAST), make("wandb", **FAST)
+    first, second = make("wandb", **PLAIN), make("wandb", **PLAIN)
     first.start(info)
     for row in rows(2):
         first.log(row)
@@ -120,7 +122,7 @@ def test_a_restart_goes_on_under_the_same_id(service: WandbService, make: Make, 
 
 
 def test_a_failed_run_has_exit_code_1(service: WandbService, make: Make, info: RunInfo) -> None:
-    record(make("wandb", **FAST), info, status="failed")
+    record(make("wandb", **PLAIN), info, status="failed")
     assert service.runs["abc123"].exit_code == 1
 
 
@@ -128,7 +130,7 @@ def test_three_runs_in_one_process_stay_apart(service: WandbService, make: Make,
     import wandb
 
     for k in range(3):
-        record(make("wandb", **FAST), another(k), n=k + 1)
+        record(make("wandb", **PLAIN), another(k), n=k + 1)
         assert wandb.run is None
     assert [seen.config["seed"]["value"] for seen in service.runs.values()] == [0, 1, 2]
     assert [seen.meta["displayName"] for seen in service.runs.values()] == [f"ant-dagger-s{k}" for k in range(3)]
@@ -137,7 +139,7 @@ def test_three_runs_in_one_process_stay_apart(service: WandbService, make: Make,
 
 def test_files_are_shown_by_path(service: WandbService, make: Make, info: RunInfo, home: Path) -> None:
     contents = {"clip.mp4": b"frames", "page.html": b"<p>hi</p>", "table.csv": b"seed,return\n1,10 m\n2,20 m\n"}
-    logger = make("wandb", **FAST)
+    logger = make("wandb", **PLAIN)
     logger.start(info)
     for name, content in contents.items():
         (info.dir / name).write_bytes(content)
@@ -164,7 +166,7 @@ def test_without_a_key_the_run_is_offline_and_reads_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
-    record(make("wandb", **FAST), info, status="failed")
+    record(make("wandb", **PLAIN), info, status="failed")
     assert "no API key" in capsys.readouterr().err
     assert service.requests == []
     records = inspect(info)
@@ -192,12 +194,12 @@ def test_the_knob_beats_the_environment(
 ) -> None:
     if variable:
         monkeypatch.setenv("WANDB_MODE", variable)
-    record(make("wandb", mode=knob, **FAST), info)
+    record(make("wandb", mode=knob, **PLAIN), info)
     assert bool(service.runs) == online
 
 
 def test_disabled_writes_nothing(service: WandbService, make: Make, info: RunInfo) -> None:
-    record(make("wandb", mode="disabled", **FAST), info)
+    record(make("wandb", mode="disabled", **PLAIN), info)
     assert service.requests == [] and not list(info.dir.glob("wandb/*run-*"))
 
 
@@ -206,7 +208,7 @@ def test_a_service_that_cannot_open_the_run_leaves_it_offline(
     service: WandbService, make: Make, info: RunInfo, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     service.fault = lambda what: status
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **BAD_START), info)
     assert "recording offline" in capsys.readouterr().err
     assert [row["round"] for row in history(info)] == [0, 1, 2, 3, 4]
 
@@ -219,7 +221,7 @@ def test_a_malformed_key_leaves_it_offline(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "short")
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **PLAIN), info)
     assert "40+ characters" in capsys.readouterr().err
     assert len(history(info)) == 5
 
@@ -251,7 +253,7 @@ def test_a_dead_host_leaves_it_offline(
     url = {"refuses": "http://127.0.0.1:9", "swallows": black_hole, "has no name": "http://wandb.invalid"}[host]
     monkeypatch.setenv("WANDB_BASE_URL", url)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **BAD_START), info)
     assert f"{url} cannot be reached" in capsys.readouterr().err
     assert len(history(info)) == 5
 
@@ -262,7 +264,7 @@ def test_behind_a_proxy_the_service_is_reached_through_it(
     monkeypatch.setenv("HTTP_PROXY", service.url)
     monkeypatch.setenv("http_proxy", service.url)
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.invalid")
-    record(make("wandb", **FAST), info)
+    record(make("wandb", **PLAIN), info)
     assert service.runs["abc123"].history("round") == [0, 1, 2, 3, 4]
 
 
@@ -270,7 +272,7 @@ def test_behind_a_proxy_the_service_is_reached_through_it(
 def test_a_host_that_dies_mid_run_loses_nothing_here(
     service: WandbService, make: Make, info: RunInfo, status: int, n: int
 ) -> None:
-    logger = make("wandb", **FAST)
+    logger = make("wandb", **BAD_END)
     logger.start(info)
     for row in rows(n):
         logger.log(row)
@@ -286,7 +288,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from il.config import build
 from il.loggers.base import RunInfo
-node = OmegaConf.merge(OmegaConf.load("conf/logger/wandb.yaml").wandb, {FAST!r})
+node = OmegaConf.merge(OmegaConf.load("conf/logger/wandb.yaml").wandb, {BAD_END!r})
 logger = build(node, "logger.wandb")
 logger.start(RunInfo(Path({str(info.dir)!r}), "abc123", "n", "g", "train", {{}}))
 for k in range(3):
@@ -308,7 +310,7 @@ logger.finish("ok")
 
 
 def test_a_signal_that_ends_the_clients_process_costs_no_row(service: WandbService, make: Make, info: RunInfo) -> None:
-    logger = make("wandb", **FAST)
+    logger = make("wandb", **PLAIN)
     logger.start(info)
     for row in rows(5):
         logger.log(row)
@@ -332,12 +334,12 @@ def _children(name: str) -> list[int]:
 def test_required_wants_a_key(service: WandbService, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY")
     with pytest.raises(ConfigError, match=r"no API key.*required=false"):
-        make("wandb", required=True, **FAST).check()
-    make("wandb", required=False, **FAST).check()
+        make("wandb", required=True, **PLAIN).check()
+    make("wandb", required=False, **PLAIN).check()
 
 
 def test_required_wants_a_key_that_the_service_takes(service: WandbService, make: Make) -> None:
-    logger = make("wandb", required=True, **FAST)
+    logger = make("wandb", required=True, **PLAIN)
     logger.check()
     service.fault = lambda what: 401
     with pytest.raises(ConfigError, match="refuses the API key"):
@@ -349,7 +351,7 @@ def test_required_wants_a_key_that_the_service_takes(service: WandbService, make
 def test_required_wants_a_well_formed_key(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "short")
     with pytest.raises(ConfigError, match=r"40. characters"):
-        make("wandb", required=True, **FAST).check()
+        make("wandb", required=True, **PLAIN).check()
 
 
 @pytest.mark.parametrize("stand_in", [None, types.ModuleType("wandb")])  # absent, or a folder of that name
@@ -357,9 +359,9 @@ def test_a_missing_package(make: Make, info: RunInfo, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "wandb", stand_in)
         with pytest.raises(ConfigError, match="pip install wandb"):
-            make("wandb", required=True, **FAST).check()
+            make("wandb", required=True, **PLAIN).check()
         with pytest.raises(ModuleNotFoundError, match="pip install wandb"):
-            make("wandb", **FAST).start(info)
+            make("wandb", **PLAIN).start(info)
 
 
 @pytest.mark.parametrize(
