@@ -150,8 +150,6 @@ class AggreVaTeD(Algorithm):
         if reparam and not self.natural and (self.settings.passes > 1 or self.settings.minibatch is not None):
             raise ConfigError("algo.estimator=reparam draws its actions anew and has no importance weights: "
                               "algo.adam.passes=1 algo.adam.minibatch=null")  # fmt: skip
-        if policy.normalize and not self.warm:
-            raise ConfigError("algo.warm=false leaves no data to normalise by: policy.normalize=false")
 
     @property
     def _look_ahead(self) -> bool:
@@ -180,6 +178,7 @@ class AggreVaTeD(Algorithm):
         if n < self.first:
             assert self.fitted is not None
             metrics = self.fitted.fit(rollout, (n,), self.setup.progress)
+            self.policy.fit_normalizer(rollout.obs)
             self._stored = Once("policies/critic.safetensors", self.fitted.arrays())
             return metrics
         metrics = self._improve(n, rollout)
@@ -193,7 +192,10 @@ class AggreVaTeD(Algorithm):
         return fit(self.policy, Adam(self.policy), data, self.setup.seed, (n,), self.setup.progress)
 
     def _improve(self, n: int, rollout: Rollout) -> dict[str, float]:
-        """Take the steps that one batch is good for."""
+        """Take the steps that one batch is good for; a batch that the normaliser is taken from gives none."""
+        if not bool(self.policy.normalizer_fitted):
+            self.policy.fit_normalizer(rollout.obs)
+            return {"train/step": 0.0}
         rng, spec = generator(self.setup.seed, Purpose.ALGORITHM, n), self.setup.spec
         judge = Judge(self.critic, rollout, spec.low, spec.high)
         batch, metrics = ESTIMATES[self.estimator](self.policy, judge, self.terms, rng)
