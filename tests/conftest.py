@@ -3,11 +3,15 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so started by a shell in the background; children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

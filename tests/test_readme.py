@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 TINY = (
-    "logger=none env.n_envs=4 env.horizon=40 eval.episodes=1 eval.stochastic=false test.episodes=2 algo.rounds=2 "
+    "logger=none env.n_envs=4 env.horizon=40 eval.episodes=1 eval.stochastic=false test.episodes=2 budget.rounds=2 "
     "algo.first_steps=60 algo.steps=60 policy.fit.steps=20 trainer.expert_tolerance=0"
 ).split()
 README = (ROOT / "README.md").read_text()

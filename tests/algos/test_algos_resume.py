@@ -27,6 +27,7 @@ ALGOS = {
     "aggrevated executed adam cold": [
         *["algo.critic.source=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
         *["algo.estimator=executed", "algo.alpha=0.3", "algo.natural=false", "algo.warm=false"],
+        "policy.normalize=false",
     ],
     "aggrevated score": ["env=hopper", "expert.name=hopper_v5_half", "algo.alpha=linear"],
     "aggrevated reparam adam": [

@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).with_name("sbatch.golden")
 def normal(text, cwd):
     """Return a script without what differs from machine to machine."""
     script = text[text.index("#!/bin/bash") : text.index("\n0  ")]
-    return script.replace(str(cwd), "CWD").replace(str(ROOT), "ROOT").replace(sys.executable, "PYTHON")
+    return script.replace(sys.executable, "PYTHON").replace(str(cwd), "CWD").replace(str(ROOT), "ROOT")
 
 
 def dry_run(commands, *overrides, code=0):
