@@ -8,18 +8,19 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 import il
-from il.config import build
+from il.config import build, differences
 from il.errors import ConfigError
 from il.preempt import Preempted
 from il.sweep.cluster import ClusterError
 from il.sweep.code import copy_code, record_code
-from il.sweep.job import SweepJob, compose
+from il.sweep.job import SweepJob, compose, task_values
 from il.sweep.record import Entry, Sweep, with_overrides
 from il.sweep.status import ENDED_BADLY, Row, rows
 from il.sweep.table import closing
@@ -85,10 +86,11 @@ class SweepLauncher(Launcher):
         known = sweep.entries()
         for job in jobs:
             if job.name in known and known[job.name].config_hash != job.config_hash:
-                raise ConfigError(
-                    f"{sweep.dir / job.name} was started with another configuration; sweep into a new directory, "
-                    "or give the same command and code as then"
-                )
+                place = sweep.dir / job.name
+                stored = place / "config.yaml"
+                there = yaml.safe_load(stored.read_text()) if stored.exists() else {}
+                what = f" ({', '.join(differences(there, task_values(job.config)))})" if there else ""
+                raise ConfigError(f"{place} was started with another configuration{what}: sweep into a new directory")
 
     def check_loggers(self, jobs: list[SweepJob]) -> None:
         """Let loggers say here and now what they would miss in the jobs, such as a key.
