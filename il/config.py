@@ -131,6 +131,22 @@ def config_hash(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return up to three keys in which what identifies a run differs, each with both values."""
+    flat_old, flat_new = _flatten(old), _flatten(new)
+    keys = [k for k in {**flat_old, **flat_new} if k.split(".")[0] not in RESUME_MAY_CHANGE]
+    found = [
+        f"{k}: {flat_old.get(k)} there, {flat_new.get(k)} here" for k in keys if flat_old.get(k) != flat_new.get(k)
+    ]
+    return found[:3] + (["…"] if len(found) > 3 else [])
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}{key}.").items()}
+
+
 def build(node: Any, knob: str, **known: Any) -> Any:
     """Make the object that a part of the configuration describes.
 

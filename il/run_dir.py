@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from il.config import RESUME_MAY_CHANGE, config_hash
+from il.config import config_hash, differences
 from il.errors import ConfigError
 from il.loggers.base import Status
 from il.preempt import Preempted
@@ -98,7 +98,7 @@ class RunDir:
             return {}
         info: dict[str, Any] = json.loads((self.path / "run.json").read_text())
         if info["config_hash"] != config_hash(config):
-            differing = ", ".join(_differences(yaml.safe_load((self.path / "config.yaml").read_text()), config))
+            differing = ", ".join(differences(yaml.safe_load((self.path / "config.yaml").read_text()), config))
             raise ConfigError(f"{self.path} holds a run of another configuration ({differing}): "
                               "use another out=, or resume= to go on with the stored one")  # fmt: skip
         return info
@@ -184,19 +184,3 @@ class RunDir:
         self.update(status=status, end=time.time(), error=last)
         self._lock.close()
         return status
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return up to three differing keys as ``key: old → new``."""
-    flat_old, flat_new = _flat(old), _flat(new)
-    keys = [k for k in {**flat_old, **flat_new} if k.split(".")[0] not in RESUME_MAY_CHANGE]
-    found = [
-        f"{k}: {flat_old.get(k)} there, {flat_new.get(k)} here" for k in keys if flat_old.get(k) != flat_new.get(k)
-    ]
-    return found[:3] + (["…"] if len(found) > 3 else [])
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix[:-1]: tree}
-    return {k: v for key, value in tree.items() for k, v in _flat(value, f"{prefix}{key}.").items()}

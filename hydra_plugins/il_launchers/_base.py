@@ -8,17 +8,19 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 import il
-from il.config import build
+from il.config import build, differences
 from il.errors import ConfigError
+from il.preempt import Preempted
 from il.sweep.cluster import ClusterError
 from il.sweep.code import copy_code, record_code
-from il.sweep.job import SweepJob, compose
+from il.sweep.job import SweepJob, compose, task_values
 from il.sweep.record import Entry, Sweep, with_overrides
 from il.sweep.status import ENDED_BADLY, Row, rows
 from il.sweep.table import closing
@@ -45,6 +47,7 @@ class SweepLauncher(Launcher):
 
         Raises:
             ConfigError: when the directory holds jobs of another configuration, or the cluster takes none.
+            Preempted: when this process was asked to stop, and with it jobs that run on this machine.
         """
         setup_globals()
         sweep = Sweep(Path(self.config.hydra.sweep.dir).absolute())
@@ -59,12 +62,12 @@ class SweepLauncher(Launcher):
                 self.run_snapshot(sweep)
             export_path()
             self.run(sweep, jobs)
-            now = rows(sweep)
+            return self.results(jobs, self.report(sweep, jobs))
         except ClusterError as error:
             raise ConfigError(f"hydra/launcher=slurm: {error}") from None
-        mine = {job.name for job in jobs}
-        print(closing(sweep.dir, [row for row in now if row.name in mine]), flush=True)
-        return self.results(jobs, {row.name: row for row in now})
+        except Preempted:
+            self.report(sweep, jobs)
+            raise
 
     @abstractmethod
     def run(self, sweep: Sweep, jobs: list[SweepJob]) -> None:
@@ -83,10 +86,11 @@ class SweepLauncher(Launcher):
         known = sweep.entries()
         for job in jobs:
             if job.name in known and known[job.name].config_hash != job.config_hash:
-                raise ConfigError(
-                    f"{sweep.dir / job.name} was started with another configuration; sweep into a new directory, "
-                    "or give the same command and code as then"
-                )
+                place = sweep.dir / job.name
+                stored = place / "config.yaml"
+                there = yaml.safe_load(stored.read_text()) if stored.exists() else {}
+                what = f" ({', '.join(differences(there, task_values(job.config)))})" if there else ""
+                raise ConfigError(f"{place} was started with another configuration{what}: sweep into a new directory")
 
     def check_loggers(self, jobs: list[SweepJob]) -> None:
         """Let loggers say here and now what they would miss in the jobs, such as a key.
@@ -138,6 +142,13 @@ class SweepLauncher(Launcher):
         command = with_overrides([str(script), *sys.argv[1:]], [sweep.override, "hydra.launcher.snapshot=false"])
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *command])
+
+    def report(self, sweep: Sweep, jobs: list[SweepJob]) -> dict[str, Row]:
+        """Print how the jobs stand at the end of this process and return their rows."""
+        names = {job.name for job in jobs}
+        now = {row.name: row for row in rows(sweep) if row.name in names}
+        print(closing(sweep.dir, list(now.values())), flush=True)
+        return now
 
     def results(self, jobs: list[SweepJob], now: dict[str, Row]) -> list[JobReturn]:
         """Return each job's end as Hydra's sweepers want it: a failed one raises when it is looked at."""

@@ -71,7 +71,7 @@ class _Table(Watcher):
         self.sweep.end(job.name, state, outcome.reason, socket.gethostname())
         self.done += outcome.state != "preempted"
         took = duration(time.time() - self.since[job.name])
-        value = f"  objective {outcome.value:.1f}" if outcome.value is not None else ""
+        value = f"  objective {outcome.value:.4g}" if outcome.value is not None else ""
         print(f"[{self.done}/{self.total}] {state:<7} {job.name}  {took}{value}  {outcome.reason}".rstrip(), flush=True)
 
 

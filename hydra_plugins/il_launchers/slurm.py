@@ -1,5 +1,6 @@
 """`hydra/launcher=slurm`: the jobs of a sweep as an array on a SLURM cluster."""
 
+import io
 import os
 import re
 import shlex
@@ -7,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,11 +106,11 @@ class SlurmLauncher(SweepLauncher):
         while arrays:
             array = arrays.pop(0)
             try:
-                submitted = executor.submit_array([ClusterTask(job) for job in array])
+                with redirect_stderr(io.StringIO()):  # the error has it too
+                    submitted = executor.submit_array([ClusterTask(job) for job in array])
             except FailedJobError as error:
-                words = str(error).strip().splitlines()[-1]
                 if not LIMIT.search(str(error)):
-                    raise ConfigError(f"the cluster refused the jobs: {words}") from None
+                    raise ConfigError(f"the cluster refused the jobs: {str(error).strip().splitlines()[-1]}") from None
                 if len(array) == 1:
                     return [*array, *(job for later in arrays for job in later)]
                 half = len(array) // 2
@@ -124,26 +126,17 @@ class SlurmLauncher(SweepLauncher):
         return Entry(job.name, job.overrides, job.config_hash, id, socket.gethostname(), log, now)
 
     def follow(self, sweep: Sweep, left: list[SweepJob]) -> None:
-        """Report until all jobs have ended, submitting those `left` as others make room.
-
-        Raises:
-            ConfigError: when the cluster takes no more although none of the sweep's jobs is in the queue.
-        """
-        follower, began, before = Follower(sweep), time.time(), sys.maxsize
-        while True:
+        """Report until all jobs have ended, submitting those `left` as there is room for them."""
+        follower, began, going = Follower(sweep), time.time(), True
+        while going:
             try:
-                going = follower.look()
+                going = follower.look() > 0
+                if left:
+                    left, going = self.submit(sweep, left), True
             except cluster.ClusterError as error:
                 print(f"{error}; still waiting", flush=True)
-                going = before
-            if left and going < before:
-                left = self.submit(sweep, left)
-            elif not going:
-                break
-            before = going
-            time.sleep(min(self.poll_s, 1 + (time.time() - began) / 10))
-        if left:
-            raise ConfigError(f"the cluster takes no more jobs; {len(left)} were not submitted")
+            if going:
+                time.sleep(min(self.poll_s, 1 + (time.time() - began) / 10))
 
     def checked(self, node: DictConfig) -> DictConfig:
         """Return the configuration of a logger to check: nodes log offline, and who wants otherwise needs a key."""

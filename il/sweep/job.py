@@ -77,14 +77,18 @@ def threads() -> dict[str, str]:
     return {name: os.environ.get(name, "1") for name in names}
 
 
+def task_values(config: DictConfig) -> dict[str, Any]:
+    """Return what the task will see of a job's configuration, as plain values."""
+    return plain(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+
+
 def _settle(config: DictConfig) -> str:
     """Resolve what the task will see, so that a node's environment changes nothing; return its identity."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)  # interpolations may ask Hydra
-    keys = [str(key) for key in config if key != "hydra"]
-    values = plain(OmegaConf.masked_copy(config, keys))
+    values = task_values(config)
     HydraConfig.instance().cfg = before
-    for key in keys:
+    for key in values:
         if OmegaConf.is_config(config[key]):
             OmegaConf.resolve(config[key])
         else:

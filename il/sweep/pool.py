@@ -64,7 +64,11 @@ def run_here(jobs: list[SweepJob], watcher: Watcher) -> None:
     with preempt.listening():
         for job in jobs:
             watcher.started(job, os.getpid())
-            watcher.ended(job, attempt(job.run))
+            try:
+                watcher.ended(job, attempt(job.run))
+            except KeyboardInterrupt:
+                watcher.ended(job, Outcome("failed", reason="interrupted"))
+                raise
             if preempt.requested():
                 raise preempt.Preempted
 

@@ -1,8 +1,9 @@
 """A real SLURM for the tests in this folder."""
 
 import os
+import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,37 @@ def pytest_collection_modifyitems(items):
         if Path(item.fspath).is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.xdist_group("cluster"))  # one cluster, not one per worker
+
+
+class Machine:
+    """The cluster's hardware, so to speak."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def kill_node(self, name):
+        """Take one node away: its daemon, its job steps and whatever they run, none of which says good-bye."""
+        pids = [line.split()[1] for line in (self.directory / "pids").read_text().splitlines() if f"-{name} " in line]
+        tasks = [p for p in Path("/proc").glob("[0-9]*") if f"SLURMD_NODENAME={name}\0".encode() in read(p / "environ")]
+        mine = [p for p in tasks if f"SLURM_CONF={self.directory}".encode() in read(p / "environ")]
+        parents = {read(p / "stat").rsplit(b")", 1)[1].split()[1].decode() for p in mine}
+        steps = [pid for pid in parents if read(Path("/proc") / pid / "comm").startswith(b"slurmstepd")]
+        for pid in [pids[-1], *steps, *(p.name for p in mine)]:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["scontrol", "update", f"nodename={name}", "state=down", "reason=test"], check=True)
+
+    def start_node(self, name):
+        """Bring it back."""
+        subprocess.run([SCRIPT, "node", self.directory, name], check=True)
+
+
+def read(path):
+    """Return what a file of /proc holds; processes come and go."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @contextmanager
@@ -36,7 +68,7 @@ def cluster(directory, port, **knobs):
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = f"{directory}/slurm.conf"
     try:
-        yield
+        yield Machine(directory)
     finally:
         subprocess.run([SCRIPT, "down", directory], check=False)
         del os.environ["SLURM_CONF"]
@@ -50,8 +82,8 @@ PORT = 17600 + 40 * (os.getpid() % 300)
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
     """Four nodes of four CPUs with accounting; arrays of at most 81 jobs."""
-    with cluster(tmp_path_factory.mktemp("slurm") / "a", PORT, array=81):
-        yield
+    with cluster(tmp_path_factory.mktemp("slurm") / "a", PORT, array=81) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real SLURM of four virtual nodes on this machine, everything on loopback and below one folder (Debian packages, root).
 #   slurm.sh up DIR     then SLURM_CONF=DIR/slurm.conf is all a client needs
+#   slurm.sh node DIR NODE   starts one node's daemon
 #   slurm.sh down DIR   stops exactly the processes started by `up` (their pids are in DIR/pids)
 # Environment: CLUSTER_PORT (first of 16 ports), CLUSTER_ACCOUNTING (1: slurmdbd and mariadb), CLUSTER_ARRAY (MaxArraySize)
 set -euo pipefail
@@ -86,7 +87,8 @@ configure() {
   local accounting="AccountingStorageType=accounting_storage/none"
   if [ "$ACCOUNTING" = 1 ]; then  # the password is the socket: else slurmctld asks the machine's own munge
     accounting=$(printf 'AccountingStorageType=accounting_storage/slurmdbd\nAccountingStorageHost=%s\n' "$ADDRESS"
-      printf 'AccountingStoragePort=%s\nAccountingStoragePass=%s' $((PORT + 2)) "$SOCKET")
+      printf 'AccountingStoragePort=%s\nAccountingStoragePass=%s\n' $((PORT + 2)) "$SOCKET"
+      printf 'AccountingStorageEnforce=limits')
   fi
   # cred_expire: a requeued job waits that long and a second (120 by default) before it starts again
   cat >"$D/slurm.conf" <<EOC
@@ -136,6 +138,13 @@ EOC
   printf 'ConstrainRAMSpace=no\n' >"$D/cgroup.conf"
 }
 
+node() {
+  export SLURM_CONF=$D/slurm.conf
+  mkdir -p "$D/spool/$1"
+  setsid slurmd -D -N "$1" >>"$D/log/slurmd-$1.out" 2>&1 </dev/null &
+  echo "slurmd-$1 $!" >>"$D/pids"
+}
+
 up() {
   [ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 1; }
   packages
@@ -157,11 +166,7 @@ up() {
   fi
   setsid slurmctld -D -c >"$D/log/slurmctld.out" 2>&1 </dev/null &
   echo "slurmctld $!" >>"$D/pids"
-  for node in $(seq "$NODES"); do
-    mkdir -p "$D/spool/n$node"
-    setsid slurmd -D -N "n$node" >"$D/log/slurmd-n$node.out" 2>&1 </dev/null &
-    echo "slurmd-n$node $!" >>"$D/pids"
-  done
+  for number in $(seq "$NODES"); do node "n$number"; done
   for _ in $(seq 150); do
     [ "$(timeout 2 sinfo -h -p main -t idle -o %D 2>/dev/null || true)" = "$NODES" ] && return
     sleep .1
@@ -171,4 +176,4 @@ up() {
   exit 1
 }
 
-"$ACTION"
+"$ACTION" "${@:3}"

@@ -40,7 +40,7 @@ class Commands:
 
     def run(self, *arguments, code=0, script=APP):
         process = self.start(*arguments, script=script)
-        output = process.communicate(timeout=180)[0]
+        output = process.communicate(timeout=300)[0]
         assert process.returncode == code, output
         return output
 
