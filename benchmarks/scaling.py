@@ -93,7 +93,7 @@ def fit_size(often: int) -> Callable[[int], float]:
 def main() -> None:
     """Print every table."""
     often = repeats(5)
-    table("rounds of a run", "s", (5, 10, 20, 40), rounds(min(2, often)))
+    table("rounds of a run", "s", (5, 10, 20, 40, 80), rounds(min(2, often)))
     print("\nA checkpoint writes the new rows only, so its cost should not grow at all:")
     print("\n| rows there already | CPU ms of a checkpoint after 1000 more |\n|---|---|")
     for rows in (1000, 10_000, 100_000, 1_000_000):

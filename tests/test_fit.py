@@ -1,5 +1,8 @@
 """Fitting by gradients."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ import torch
 from il.dataset import Dataset
 from il.fit import Adam, Progress, fit
 from il.policies.gaussian import GaussianPolicy
+from tests.conftest import ROOT
 from tests.policies.test_policies import BOX, FIT, GAUSS, NET  # noqa: F401
 
 
@@ -90,3 +94,15 @@ def test_a_loss_that_explodes_is_an_error():
     policy, data = problem(50, lr=1e30)
     with pytest.raises(FloatingPointError, match=r"policy\.fit\.lr"):
         fit(policy, Adam(policy), data, 0, (0,), Progress())
+
+
+def test_a_fit_imports_none_of_what_torch_loads_for_its_own_optimisers():
+    program = (
+        "import sys; from tests.test_fit import problem; from il.fit import Adam, Progress, fit\n"
+        "for backend in ('auto', 'autograd'):\n"
+        "    policy, data = problem(20, backend=backend)\n"
+        "    fit(policy, Adam(policy), data, 0, (0,), Progress())\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

@@ -47,6 +47,12 @@ class GaussianPolicy(Policy):
         self.kind = loss
         self.log_std = nn.Parameter(torch.full((act_dim,), float(log_std)))
 
+    def flatten(self) -> "GaussianPolicy":
+        """See `Policy.flatten`."""
+        super().flatten()
+        self._log_std = self.log_std.detach().numpy() if self.on_cpu else None  # a view, always current
+        return self
+
     def act(self, obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """See `Policy.act`; the mode is the mean."""
         mean = self.outputs(obs)
@@ -66,7 +72,8 @@ class GaussianPolicy(Policy):
             error = out - act
             delta = weight * error
             return 0.5 * float(np.vdot(delta, error)), delta, np.zeros(self.spec.act_dim, out.dtype)
-        log_std = self.log_std.detach().numpy()
+        log_std = self._log_std
+        assert log_std is not None, "only on the CPU"
         rate, total = np.exp(-log_std), weight.sum()
         z = (out - act) * rate
         scaled = weight * z
