@@ -44,7 +44,8 @@ def test_the_smoke_sweep_runs(commands):
 
 def test_another_configuration_in_a_sweeps_place_is_refused_with_the_difference(commands):
     commands.knobs = ()
-    overrides = ["sweeps=smoke", f"hydra.sweep.dir={commands.cwd}/out", "seed=0", "algo=bc", "policy.fit.steps=20", "-m"]
+    place = f"hydra.sweep.dir={commands.cwd}/out"
+    overrides = ["sweeps=smoke", place, "seed=0", "algo=bc", "policy.fit.steps=20", "-m"]
     commands.run(*overrides, script=ROOT / "launch.py")
     output = commands.run("policy.fit.lr=1e-4", *overrides, script=ROOT / "launch.py", code=2)
     assert "was started with another configuration (policy.fit.lr: " in output
