@@ -19,7 +19,6 @@ PARTS = {
     "jobs": "Whole jobs: DAgger as in the homework, against the homework's loop and `imitation`",
     "fits": "Gradient steps, sampling and aggregation",
     "sweeps": "Sweeps and start-up",
-    "ppo": "PPO of Stable-Baselines3 on our environments",
     "scaling": "How cost grows",
 }
 RESULT = ROOT / "results" / "benchmarks.md"

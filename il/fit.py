@@ -133,10 +133,14 @@ def _block(policy: Policy, adam: Adam, data: Dataset, rows: np.ndarray, objectiv
         gradient = partial(_autograd, policy, objective, [torch.from_numpy(c) for c in columns])
     policy.flat_grad.zero_()
     total: float | Tensor = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):  # `fit` says more about a loss that explodes
-        for line in rows:
-            total += gradient(line)
-            adam.step()
+    torch.set_flush_denormal(True)  # moments of units that died fade through numbers that slow every step down
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # `fit` says more about a loss that explodes
+            for line in rows:
+                total += gradient(line)
+                adam.step()
+    finally:
+        torch.set_flush_denormal(False)  # simulations are exact with them
     return float(total) / len(rows)
 
 

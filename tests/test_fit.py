@@ -90,6 +90,20 @@ def test_weights_choose_what_counts():
     assert np.allclose(policy.act(np.zeros((1, 3), np.float32), None), 0.5, atol=0.1)  # (3·1 - 1·1) / 4
 
 
+def test_moments_of_dead_units_do_not_linger_as_denormals():
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor keeps denormals")
+    torch.set_flush_denormal(False)
+    policy, data = problem(100)
+    adam = Adam(policy)
+    policy.log_std.data.fill_(50)  # no gradient worth the name
+    adam.moments.fill_(1e-37)
+    fit(policy, adam, data, 0, (0,), Progress())
+    tiny = np.finfo(np.float32).tiny
+    assert not ((adam.moments != 0) & (adam.moments.abs() < tiny)).any()
+    assert np.array([tiny], np.float32) / 2 != 0, "what comes after a fit has denormals again"
+
+
 def test_a_loss_that_explodes_is_an_error():
     policy, data = problem(50, lr=1e30)
     with pytest.raises(FloatingPointError, match=r"policy\.fit\.lr"):
