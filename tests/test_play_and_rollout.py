@@ -14,7 +14,7 @@ from il.rollout import Collect, collect
 
 
 def counter(n_envs: int, horizon: int = 10, **kwargs: int):
-    return make("Counter-v0", n_envs, kwargs, horizon, "gymnasium", 1, None)
+    return make("Counter-v0", n_envs, kwargs, horizon, "gymnasium", 1, None, [])
 
 
 @pytest.mark.parametrize("n_envs", [1, 4])
@@ -45,7 +45,7 @@ def test_time_limit_and_termination_are_told_apart(horizon, terminated, truncate
 def test_the_data_do_not_depend_on_the_number_of_slots():
     rollouts = []
     for n_envs in (1, 8):
-        env = make("Hopper-v5", n_envs, {}, None, "gymnasium", 1, None)
+        env = make("Hopper-v5", n_envs, {}, None, "gymnasium", 1, None, [])
         expert = pretrained(env.spec, None)
         actor = Mixture([ExpertActor(expert), RandomActor(env.spec)], [0.7, 0.3])
         rollouts.append(collect(env, Collect(actor, steps=1500), expert, seed=3, round=1))

@@ -2,13 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from il.envs.base import VectorEnv, View
 from il.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from il.envs.gym_wrappers import WrapperKnob
 
 BACKENDS = ("auto", "gymnasium", "batched")
 
@@ -21,6 +24,7 @@ def make(
     backend: Literal["auto", "gymnasium", "batched"],
     num_threads: int,
     expert_view: list[int] | str | None,
+    wrappers: "Sequence[WrapperKnob]",
 ) -> VectorEnv:
     """Make n slots of an environment.
 
@@ -34,6 +38,8 @@ def make(
         num_threads: threads that step one run's slots; 0 takes all cores.
         expert_view: what the expert sees of an observation: [start, stop] of a slice, or the dotted path of a
             function from [m, …] to [m, …]; None shows it everything.
+        wrappers: dotted paths of gymnasium wrappers put around each slot, the first innermost; with keyword
+            arguments as {path: {name: value}}. The batched backend has none.
 
     Raises:
         ConfigError: when the environment cannot be made as asked.
@@ -50,7 +56,7 @@ def make(
     if backend != "gymnasium":
         from il.envs.mujoco import TASKS, MujocoVectorEnv, supports
 
-        reason = supports(id, kwargs)
+        reason = "the batched stepper takes no env.wrappers" if wrappers else supports(id, kwargs)
         if reason is None:
             # fewer than four slots a thread do not pay
             threads = num_threads or min(len(os.sched_getaffinity(0)), max(1, n_envs // 4))
@@ -61,7 +67,7 @@ def make(
             print(f"note: {id} is stepped by gymnasium: {reason}", file=sys.stderr)
     from il.envs.gym import GymVectorEnv
 
-    return GymVectorEnv(id, n_envs, kwargs, horizon, view)
+    return GymVectorEnv(id, n_envs, kwargs, horizon, view, wrappers)
 
 
 def _view(what: list[int] | str | None) -> View | None:

@@ -8,13 +8,18 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from il.envs import gym_snapshots
+from il.envs import gym_snapshots, gym_wrappers
 from il.envs.base import EnvSpec, SlotError, VectorEnv, View
 from il.errors import ConfigError
+
+BOX2D = "gymnasium.envs.box2d."
 
 
 class GymVectorEnv(VectorEnv):
     """One gymnasium environment per slot, made when the slot is first used.
+
+    Box2D's tasks are made anew for every episode: BipedalWalker keeps its world, in which the order of contacts
+    depends on the episodes before, so that the same seed and actions would give other numbers.
 
     Args:
         id: gymnasium id; wrappers registered under it are kept.
@@ -22,16 +27,29 @@ class GymVectorEnv(VectorEnv):
         kwargs: passed to ``gymnasium.make``.
         horizon: time limit in steps; None takes the registered one.
         expert_view: maps learner observations [m, …] to the expert's.
+        wrappers: put around each slot's environment, see `gym_wrappers.read`.
 
     Raises:
-        ConfigError: unknown id, missing simulator, no time limit, or spaces that are neither Box nor Discrete.
+        ConfigError: unknown id, missing simulator, no time limit, spaces that are neither Box nor Discrete, or what
+            `gym_wrappers.check` refuses.
     """
 
-    def __init__(self, id: str, n: int, kwargs: dict[str, Any], horizon: int | None, expert_view: View | None):
+    def __init__(
+        self,
+        id: str,
+        n: int,
+        kwargs: dict[str, Any],
+        horizon: int | None,
+        expert_view: View | None,
+        wrappers: Sequence[gym_wrappers.WrapperKnob],
+    ):
         self.id, self.n, self.kwargs, self.horizon = id, n, kwargs, horizon
+        self._wrappers = gym_wrappers.read(wrappers)
         self._view = expert_view
         self._envs: list[gymnasium.Env[Any, Any] | None] = [None] * n
         first = self._envs[0] = self._make()
+        self._anew = type(first.unwrapped).__module__.startswith(BOX2D)
+        gym_wrappers.check(first, id, self._anew)
         self.spec = replace(read_spec(first, id, expert_view), snapshots=gym_snapshots.possible(first))
         self._discrete_start = int(getattr(first.action_space, "start", 0))
         self.obs = np.zeros((n, *self.spec.obs_shape), np.float32)
@@ -39,19 +57,25 @@ class GymVectorEnv(VectorEnv):
 
     def _make(self) -> "gymnasium.Env[Any, Any]":
         try:
-            return gymnasium.make(self.id, max_episode_steps=self.horizon, disable_env_checker=True, **self.kwargs)
+            env = gymnasium.make(self.id, max_episode_steps=self.horizon, disable_env_checker=True, **self.kwargs)
         except gymnasium.error.DependencyNotInstalled as error:
-            raise ConfigError(f"env {self.id} needs a simulator that is not installed: {error}") from error
+            fix = "pip install 'il[box2d]'" if "box2d" in str(error).lower() else str(error)
+            raise ConfigError(f"env {self.id} needs a simulator that is not installed: {fix}") from error
         except gymnasium.error.Error as error:
             raise ConfigError(f"env.id={self.id}: {error}") from error
         except TypeError as error:
-            raise ConfigError(f"env.kwargs={self.kwargs} do not fit {self.id}: {error}") from error
+            if "raised from the environment creator" in str(error):
+                raise ConfigError(f"env.kwargs={self.kwargs} do not fit {self.id}: {error}") from error
+            raise ConfigError(f"env.id={self.id}: {error}") from error
+        return gym_wrappers.wrap(env, self._wrappers)
 
     def reset(self, ids: np.ndarray, seeds: Sequence[int]) -> None:
         """See `VectorEnv.reset`."""
         for i, seed in zip(ids, seeds, strict=True):
             env = self._envs[i]
-            if env is None:
+            if env is None or self._anew:
+                if env is not None:
+                    env.close()
                 env = self._envs[i] = self._make()
             try:
                 self.obs[i] = env.reset(seed=int(seed))[0]

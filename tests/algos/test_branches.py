@@ -12,7 +12,7 @@ from il.rollout import Collect, collect
 @pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1", "Hopper-v5"])
 def test_the_experts_own_action_leads_to_what_it_got(id):
     """Branches that change nothing equal the recorded rest of the episode, up to the rounding of batched actions."""
-    env = make(id, 4, {}, 40, "auto", 1, None)
+    env = make(id, 4, {}, 40, "auto", 1, None, [])
     expert = pretrained(env.spec, None)
     rollout = collect(env, Collect(ExpertActor(expert), episodes=5), expert, 0, 0)
     rows = np.array([3, 17, 39, 41, 120, 199])
@@ -28,7 +28,7 @@ def test_the_experts_own_action_leads_to_what_it_got(id):
 
 
 def test_a_world_that_does_not_repeat_itself_is_refused():
-    env = make("CartPole-v1", 2, {}, 20, "auto", 1, None)
+    env = make("CartPole-v1", 2, {}, 20, "auto", 1, None, [])
     expert = pretrained(env.spec, None)
     rollout = collect(env, Collect(ExpertActor(expert), episodes=2), expert, 0, 0)
     rollout.act[5] = 1 - rollout.act[5]

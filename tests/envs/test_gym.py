@@ -9,7 +9,7 @@ from il.errors import ConfigError
 
 
 def test_slots_equal_gymnasium_and_step_alone():
-    env = make("Pendulum-v1", 3, {"g": 5.0}, 50, "gymnasium", 1, None)
+    env = make("Pendulum-v1", 3, {"g": 5.0}, 50, "gymnasium", 1, None, [])
     twin = gymnasium.make("Pendulum-v1", g=5.0)
     env.reset(np.arange(3), [7, 8, 9])
     obs, _ = twin.reset(seed=8)
@@ -23,17 +23,17 @@ def test_slots_equal_gymnasium_and_step_alone():
 
 
 def test_the_time_limit_can_be_set():
-    env = make("CartPole-v1", 1, {}, 3, "gymnasium", 1, None)
+    env = make("CartPole-v1", 1, {}, 3, "gymnasium", 1, None, [])
     env.reset(np.array([0]), [0])
     flags = [env.step(np.array([k % 2]), np.array([0]))[2][0] for k in range(3)]
     assert flags == [False, False, True] and env.spec.horizon == 3
 
 
 def test_the_experts_view_is_a_slice_or_a_function():
-    env = make("Pendulum-v1", 1, {}, None, "gymnasium", 1, [0, 2])
+    env = make("Pendulum-v1", 1, {}, None, "gymnasium", 1, [0, 2], [])
     env.reset(np.array([0]), [1])
     assert env.spec.expert_obs_shape == (2,) and np.array_equal(env.expert_obs, env.obs[:, :2])
-    env = make("Pendulum-v1", 1, {}, None, "gymnasium", 1, "numpy.negative")
+    env = make("Pendulum-v1", 1, {}, None, "gymnasium", 1, "numpy.negative", [])
     env.reset(np.array([0]), [1])
     assert np.array_equal(env.expert_obs, -env.obs)
 
@@ -41,13 +41,13 @@ def test_the_experts_view_is_a_slice_or_a_function():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("Pendullum-v1", 1, {}, None, "auto", 1, None), "Pendullum"),
-        (("Pendulum-v1", 1, {"h": 1}, None, "auto", 1, None), "env.kwargs"),
-        (("Pendulum-v1", 0, {}, None, "auto", 1, None), "env.n_envs=0"),
-        (("Pendulum-v1", 1, {}, 0, "auto", 1, None), "env.horizon=0"),
-        (("Pendulum-v1", 1, {}, None, "batch", 1, None), "did you mean 'batched'"),
-        (("Pendulum-v1", 1, {}, None, "batched", 1, None), "env.backend=batched"),
-        (("FrozenLake-v1", 1, {}, None, "auto", 1, None), "Discrete"),
+        (("Pendullum-v1", 1, {}, None, "auto", 1, None, []), "Pendullum"),
+        (("Pendulum-v1", 1, {"h": 1}, None, "auto", 1, None, []), "env.kwargs"),
+        (("Pendulum-v1", 0, {}, None, "auto", 1, None, []), "env.n_envs=0"),
+        (("Pendulum-v1", 1, {}, 0, "auto", 1, None, []), "env.horizon=0"),
+        (("Pendulum-v1", 1, {}, None, "batch", 1, None, []), "did you mean 'batched'"),
+        (("Pendulum-v1", 1, {}, None, "batched", 1, None, []), "env.backend=batched"),
+        (("FrozenLake-v1", 1, {}, None, "auto", 1, None, []), "Discrete"),
     ],
 )
 def test_errors_name_the_value(args, message):

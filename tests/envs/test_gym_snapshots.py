@@ -23,7 +23,7 @@ def play(env, slot, plan):
 def test_what_follows_a_restore_equals_the_original(id):
     """Also in a slot, or another vector, that has played something else or nothing; the time limit counts on."""
     rng = np.random.default_rng(0)
-    env = GymVectorEnv(id, 3, {}, 25, None)
+    env = GymVectorEnv(id, 3, {}, 25, None, [])
     assert env.spec.snapshots
     env.reset(np.array([0, 1]), [3, 4])
     plan = actions(env, rng, 18)
@@ -31,7 +31,7 @@ def test_what_follows_a_restore_equals_the_original(id):
     state = env.snapshot(np.array([0]))
     seen = env.obs[0].copy()
     original = play(env, 0, plan[6:])
-    other = GymVectorEnv(id, 2, {}, 25, None)
+    other = GymVectorEnv(id, 2, {}, 25, None, [])
     for where, slot in ((env, 0), (env, 1), (env, 2), (other, 1)):
         where.restore(np.array([slot]), state)
         np.testing.assert_array_equal(where.obs[slot], seen)
@@ -39,7 +39,7 @@ def test_what_follows_a_restore_equals_the_original(id):
 
 
 def test_time_limit_is_part_of_the_state():
-    env = GymVectorEnv("Pendulum-v1", 2, {}, 10, None)
+    env = GymVectorEnv("Pendulum-v1", 2, {}, 10, None, [])
     env.reset(np.array([0]), [0])
     play(env, 0, np.zeros((7, 1)))
     env.restore(np.array([1]), env.snapshot(np.array([0])))
@@ -47,5 +47,5 @@ def test_time_limit_is_part_of_the_state():
 
 
 def test_others_say_that_they_cannot():
-    env = GymVectorEnv("Hopper-v5", 1, {}, None, None)
+    env = GymVectorEnv("Hopper-v5", 1, {}, None, None, [])
     assert not env.spec.snapshots

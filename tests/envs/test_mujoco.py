@@ -180,14 +180,14 @@ def test_a_failing_simulation_names_its_slot(tmp_path: Path):
 def test_says_what_it_cannot_do(id: str, kwargs: dict[str, Any], reason: str):
     assert reason in (supports(id, kwargs) or "")
     with pytest.raises(ConfigError, match=reason):
-        make(id, 1, kwargs, None, "batched", 1, None)
+        make(id, 1, kwargs, None, "batched", 1, None, [])
 
 
 def test_falls_back_with_one_line(capfd: pytest.CaptureFixture[str]):
-    env = make("Ant-v5", 1, {"width": 64}, None, "auto", 1, None)
+    env = make("Ant-v5", 1, {"width": 64}, None, "auto", 1, None, [])
     assert not isinstance(env, MujocoVectorEnv)
     assert capfd.readouterr().err.count("\n") == 1
-    assert isinstance(make("Ant-v5", 9, {}, None, "auto", 0, None), MujocoVectorEnv)
+    assert isinstance(make("Ant-v5", 9, {}, None, "auto", 0, None, []), MujocoVectorEnv)
 
 
 def test_refuses_models_with_state_of_their_own_and_bad_ones(tmp_path: Path):
@@ -196,4 +196,4 @@ def test_refuses_models_with_state_of_their_own_and_bad_ones(tmp_path: Path):
     assert "sleep" in (supports("Ant-v5", {"xml_file": str(tmp_path / "sleepy.xml")}) or "")
     for kwargs in ({"xml_file": "nowhere.xml"}, {"main_body": "wing"}):
         with pytest.raises(ConfigError, match=next(iter(kwargs.values()))):
-            make("Ant-v5", 1, kwargs, None, "auto", 1, None)
+            make("Ant-v5", 1, kwargs, None, "auto", 1, None, [])

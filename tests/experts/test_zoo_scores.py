@@ -36,7 +36,7 @@ def test_zoo_agents_score_what_they_are_known_for(shared, name, env_id):
     if "Lunar" in name or "Bipedal" in name:
         pytest.importorskip("Box2D")
     episodes, low, high = SCORES[name, env_id]
-    env = make(env_id, min(episodes, 20), {}, None, "auto", 1, None)
+    env = make(env_id, min(episodes, 20), {}, None, "auto", 1, None, [])
     path = shared / "data/zoo" / name / f"{name.split('/')[1]}.zip"
     expert = Sb3Expert(str(path), None, False, "auto", None, spec=env.spec)
     returns = evaluate(env, ExpertActor(expert), episodes, 0, Purpose.EVAL).returns

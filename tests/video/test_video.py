@@ -21,7 +21,7 @@ pytest.importorskip("PIL", reason="needs the extra report")
 
 def config(id):
     shape = {"kwargs": {}, "horizon": None, "n_envs": 3, "backend": "auto", "num_threads": 1, "expert_view": None}
-    return {"_target_": "il.envs.make", "id": id, **shape}
+    return {"_target_": "il.envs.make", "id": id, **shape, "wrappers": []}
 
 
 def random_episode(id, index, steps=None):
