@@ -44,14 +44,7 @@ def make(
     Raises:
         ConfigError: when the environment cannot be made as asked.
     """
-    if n_envs < 1:
-        raise ConfigError(f"env.n_envs={n_envs}: at least one slot is needed")
-    if horizon is not None and horizon < 1:
-        raise ConfigError(f"env.horizon={horizon}: an episode has at least one step")
-    if backend not in BACKENDS:
-        raise ConfigError(f"env.backend={backend}{nearest(backend, BACKENDS)}: one of {', '.join(BACKENDS)}")
-    if num_threads < 0:
-        raise ConfigError(f"env.num_threads={num_threads}: a number of threads, or 0 for all cores")
+    _check(n_envs, horizon, backend, num_threads)
     view = _view(expert_view)
     if backend != "gymnasium":
         from il.envs.mujoco import TASKS, MujocoVectorEnv, supports
@@ -68,6 +61,18 @@ def make(
     from il.envs.gym import GymVectorEnv
 
     return GymVectorEnv(id, n_envs, kwargs, horizon, view, wrappers)
+
+
+def _check(n_envs: int, horizon: int | None, backend: str, num_threads: int) -> None:
+    """Refuse numbers and names out of range."""
+    if n_envs < 1:
+        raise ConfigError(f"env.n_envs={n_envs}: at least one slot is needed")
+    if horizon is not None and horizon < 1:
+        raise ConfigError(f"env.horizon={horizon}: an episode has at least one step")
+    if backend not in BACKENDS:
+        raise ConfigError(f"env.backend={backend}{nearest(backend, BACKENDS)}: one of {', '.join(BACKENDS)}")
+    if num_threads < 0:
+        raise ConfigError(f"env.num_threads={num_threads}: a number of threads, or 0 for all cores")
 
 
 def _view(what: list[int] | str | None) -> View | None:
