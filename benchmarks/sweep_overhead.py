@@ -1,6 +1,6 @@
 """Measure what a sweep adds to each job: trivial jobs through each launcher, the fixed cost taken off.
 
-python -m benchmarks.sweep_overhead [jobs]      SLURM too where SLURM_CONF or a cluster is there
+python -m benchmarks.sweep_overhead [jobs]      SLURM too where there is one
 """
 
 import ctypes
@@ -42,13 +42,18 @@ def spend(overrides: list[str], jobs: int) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def answers(command: str) -> bool:
+    """Return whether a command is there and succeeds."""
+    return shutil.which(command) is not None and not subprocess.run([command], capture_output=True).returncode
+
+
 def main(jobs: int) -> None:
     """Print the table."""
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     print(f"{jobs} trivial jobs; per job: the difference to {FEW} jobs, shared out")
     print("| launcher | CPU a job, ms | wall a job, ms | fixed CPU, s | fixed wall, s |\n|---|---|---|---|---|")
     for name, overrides in LAUNCHERS.items():
-        if name == "slurm" and not shutil.which("sbatch"):
+        if name == "slurm" and not answers("sinfo"):
             continue
         (few_wall, few_cpu), (wall, cpu) = spend(overrides, FEW), spend(overrides, jobs)
         per = [(cpu - few_cpu) / (jobs - FEW), (wall - few_wall) / (jobs - FEW)]

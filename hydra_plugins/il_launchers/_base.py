@@ -20,7 +20,8 @@ from il.errors import ConfigError
 from il.preempt import Preempted
 from il.sweep.cluster import ClusterError
 from il.sweep.code import copy_code, record_code
-from il.sweep.job import SweepJob, compose, task_values
+from il.sweep.compose import compose, task_values
+from il.sweep.job import SweepJob
 from il.sweep.record import Entry, Sweep, with_overrides
 from il.sweep.status import ENDED_BADLY, Row, rows
 from il.sweep.table import closing
