@@ -8,25 +8,20 @@ The first seed and check at which the most likely actions return between 200 and
 import sys
 from pathlib import Path
 
-import numpy as np
+from il.actors import ExpertActor
+from il.envs import make
+from il.evaluate import evaluate
+from il.experts.sb3 import Sb3Expert
+from il.randomness import Purpose
 
 LOW, HIGH, EPISODES, CHECK = 200, 280, 50, 256
 
 
-def score(model: object) -> float:
-    """Return the mean return of the most likely actions."""
-    import gymnasium
-
-    env, total = gymnasium.make("CartPole-v1"), 0.0
-    for episode in range(EPISODES):
-        obs, _ = env.reset(seed=10_000 + episode)
-        over = False
-        while not over:
-            action, _ = model.predict(obs, deterministic=True)  # type: ignore[attr-defined]
-            obs, reward, terminated, truncated, _ = env.step(int(action))
-            total += float(reward)
-            over = terminated or truncated
-    return total / EPISODES
+def score(path: Path) -> float:
+    """Return the mean return of the most likely actions of a saved agent."""
+    env = make("CartPole-v1", EPISODES, {}, None, "auto", 1, None)
+    expert = Sb3Expert(str(path), None, False, "none", None, spec=env.spec)
+    return float(evaluate(env, ExpertActor(expert), EPISODES, 0, Purpose.TEST).returns.mean())
 
 
 def train(path: Path) -> float:
@@ -35,18 +30,19 @@ def train(path: Path) -> float:
     from stable_baselines3 import PPO
 
     torch.set_num_threads(1)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(1, 20):
         model = PPO("MlpPolicy", "CartPole-v1", seed=seed, n_steps=CHECK, learning_rate=5e-4, device="cpu")
         for _ in range(20):
             model.learn(CHECK, reset_num_timesteps=False)
-            found = score(model)
+            model.save(path)
+            found = score(path)
             if found > HIGH:
                 break
             if found >= LOW:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                model.save(path)
-                print(f"seed {seed}, {model.num_timesteps} steps: {np.round(found, 1)}")
+                print(f"seed {seed}, {model.num_timesteps} steps: {found:.1f}")
                 return found
+    path.unlink()
     raise RuntimeError(f"no seed gave a return between {LOW} and {HIGH}")
 
 
