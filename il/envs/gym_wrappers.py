@@ -91,8 +91,8 @@ def check(env: Env, id: str, anew: bool) -> None:
 def _require_five(env: Env, id: str) -> None:
     """Refuse the interface before gymnasium 0.26: reset() -> obs, step() -> 4 values."""
     try:
-        start = env.reset(seed=0)
-        values = env.step(_actions(env, 1)[0])
+        start: Any = env.reset(seed=0)
+        values: Sequence[Any] = env.step(_actions(env, 1)[0])
     except TypeError as error:
         if "seed" not in str(error):
             return  # breaks in the run, which then names episode and step
