@@ -11,7 +11,7 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmarks.measure import ROOT, THREADS
+from benchmarks.measure import ROOT
 from il.provenance import cpu
 
 PARTS = {
@@ -46,9 +46,8 @@ def run(part: str, arguments: list[str]) -> str:
     before, start = os.getloadavg()[0], time.perf_counter()
     print(f"== {part}", file=sys.stderr, flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{part}", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **THREADS},
-    )  # fmt: skip
+        [sys.executable, "-m", f"benchmarks.{part}", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     print(done.stdout, file=sys.stderr, flush=True)
     text = done.stdout if done.returncode == 0 else f"{done.stdout}\nfailed with exit code {done.returncode}\n"
     took = time.perf_counter() - start
