@@ -51,17 +51,14 @@ def interval(strata: Sequence[np.ndarray], statistic: Statistic = mean) -> Inter
     """Estimate a statistic of all runs together, with an interval that respects where they come from.
 
     Args:
-        strata: scores of the runs, [n_k] for each environment k; one array where there is one environment. With
-            `mean` every environment weighs the same, other statistics pool the runs.
+        strata: scores of the runs, [n_k] for each environment k; one array where there is one environment. `iqm` pools
+            the runs of all environments, as is usual; `mean` and `median` are averaged over environments.
         statistic: what to estimate.
     """
     n = sum(len(x) for x in strata)
     if n == 0:
         return Interval(np.nan, None, None, 0)
-    if statistic is mean:
-        value = float(np.mean([x.mean() for x in strata]))
-    else:
-        value = float(statistic(np.concatenate(strata)))
+    value = float(_combined(strata, statistic))
     if min(len(x) for x in strata) < 2:
         return Interval(value, None, None, n)
     error, freedom = _mean_error(strata)
@@ -71,6 +68,13 @@ def interval(strata: Sequence[np.ndarray], statistic: Statistic = mean) -> Inter
         error = _bootstrap_error(strata, statistic)
     half = float(_t(freedom)) * error
     return Interval(value, value - half, value + half, n)
+
+
+def _combined(strata: Sequence[np.ndarray], statistic: Statistic) -> np.ndarray:
+    """Reduce the last axes of all strata to one estimate."""
+    if statistic is iqm:
+        return iqm(np.concatenate(strata, axis=-1))
+    return np.mean([statistic(x) for x in strata], axis=0)
 
 
 def _mean_error(strata: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -86,7 +90,7 @@ def _bootstrap_error(strata: Sequence[np.ndarray], statistic: Statistic) -> floa
     """Return the stratified bootstrap's standard error, scaled up as the mean's would have to be."""
     rng = np.random.default_rng(0)
     samples = [x[rng.integers(len(x), size=(RESAMPLES, len(x)))] for x in strata]
-    plain = float(statistic(np.concatenate(samples, axis=1)).std())
+    plain = float(_combined(samples, statistic).std())
     biased, unbiased = (sum(x.var(ddof=d) / len(x) for x in strata) for d in (0, 1))
     return plain * float(np.sqrt(unbiased / biased))
 
