@@ -36,7 +36,7 @@ def hand_out(env: str, folder: Path) -> None:
     from il.experts.neutral import MLPExpert, layers
     from il.rollout import Collect, collect
 
-    slots = make(env, 2, {}, None, "auto", 1, None)
+    slots = make(env, 2, {}, None, "auto", 1, None, [])
     expert = pretrained(slots.spec, None)
     assert isinstance(expert, MLPExpert), f"{env}: the programs to compare with take an MLP"
     assert expert.card["activation"] == "tanh" and expert.card["output"] == "clip" and expert.arrays["obs.clip"] == 10

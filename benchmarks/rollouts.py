@@ -66,7 +66,7 @@ def learner(spec: EnvSpec) -> GaussianPolicy:
 
 def ours(id: str, n: int, num_threads: int) -> Callable[[int], Rollout]:
     """Return a function that plays round k: n episodes in n slots."""
-    env = make(id, n, {}, None, "batched", num_threads, None)
+    env = make(id, n, {}, None, "batched", num_threads, None, [])
     request = Collect(PolicyActor(learner(env.spec)), episodes=n, stop_at=STEPS[id], label="none")
     return lambda k: collect(env, request, None, 0, k)
 
@@ -106,7 +106,7 @@ class OneGymnasium:
 
     def __init__(self, id: str):
         self.env = gymnasium.make(id)
-        self.policy = learner(make(id, 1, {}, None, "batched", 1, None).spec)
+        self.policy = learner(make(id, 1, {}, None, "batched", 1, None, []).spec)
 
     def seconds(self, steps: int) -> float:
         """Return the time per step by the clock."""

@@ -69,7 +69,7 @@ def lockstep(env: str, often: int) -> Callable[[int], float]:
     from il.rollout import Collect, collect
 
     def cost(slots: int) -> float:
-        envs = make(env, slots, {}, None, "batched", 1, None)
+        envs = make(env, slots, {}, None, "batched", 1, None, [])
         knobs = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "batch": 1, "steps": 1, "backend": "auto"}
         policy = GaussianPolicy(envs.spec, np.random.default_rng(0), 2, 64, "tanh", False, "nll", 0.0, knobs).flatten()
         steps = max(20, 2000 // slots)

@@ -19,7 +19,7 @@ LOW, HIGH, EPISODES, CHECK = 200, 280, 50, 256
 
 def score(path: Path) -> float:
     """Return the mean return of the most likely actions of a saved agent."""
-    env = make("CartPole-v1", EPISODES, {}, None, "auto", 1, None)
+    env = make("CartPole-v1", EPISODES, {}, None, "auto", 1, None, [])
     expert = Sb3Expert(str(path), None, False, "none", None, spec=env.spec)
     return float(evaluate(env, ExpertActor(expert), EPISODES, 0, Purpose.TEST).returns.mean())
 

@@ -78,7 +78,7 @@ def test_slope_of_q_is_its_derivative_by_the_action():
     from il.envs import make
     from il.experts.bundled import pretrained
 
-    env = make("Pendulum-v1", 4, {}, 30, "auto", 1, None)
+    env = make("Pendulum-v1", 4, {}, 30, "auto", 1, None, [])
     expert = pretrained(env.spec, None)
     settings = CriticSettings(**{**SETTINGS, "depth": 1, "width": 16, "steps": 200, "fit": {**FIT, "steps": 20}})
     critic = FittedCritic(env.spec, settings, GAMMA, 0)
@@ -95,7 +95,7 @@ def test_any_expert_with_q_has_a_slope():
     from il.envs import make
     from il.experts.bundled import pretrained
 
-    env = make("Hopper-v5", 1, {}, 5, "auto", 1, None)
+    env = make("Hopper-v5", 1, {}, 5, "auto", 1, None, [])
     expert = pretrained(env.spec, "hopper_v5_half")
     rng = np.random.default_rng(0)
     obs, act = rng.normal(size=(50, 11)).astype(np.float32), rng.uniform(-0.9, 0.9, (50, 3)).astype(np.float32)

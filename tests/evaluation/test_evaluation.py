@@ -118,11 +118,11 @@ def test_options_read_lists():
 
 
 def cartpole(n):
-    return make("CartPole-v1", n, {}, None, "auto", 1, None)
+    return make("CartPole-v1", n, {}, None, "auto", 1, None, [])
 
 
 def pendulum(n):
-    return make("Pendulum-v1", n, {}, 50, "auto", 1, None)
+    return make("Pendulum-v1", n, {}, 50, "auto", 1, None, [])
 
 
 @pytest.mark.parametrize("make_env", [cartpole, pendulum])
