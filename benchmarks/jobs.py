@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Row, Spent, repeats, row, show, spend
+from benchmarks.measure import Row, Spent, environment, repeats, row, show, spend
 
 SAME = """preset=hw1 logger=none algo.first_steps=2000 eval.episodes=5 eval.stochastic=false test.episodes=1
 env.num_threads=1""".split()
@@ -31,12 +31,11 @@ OLD = {"HalfCheetah-v5": "HalfCheetah-v4"}
 def hand_out(env: str, folder: Path) -> None:
     """Write the bundled expert and two of its episodes where the others read them."""
     from il.actors import ExpertActor
-    from il.envs import make
     from il.experts.bundled import pretrained
     from il.experts.neutral import MLPExpert, layers
     from il.rollout import Collect, collect
 
-    slots = make(env, 2, {}, None, "auto", 1, None, [])
+    slots = environment(env, 2, 1)
     expert = pretrained(slots.spec, None)
     assert isinstance(expert, MLPExpert), f"{env}: the programs to compare with take an MLP"
     assert expert.card["activation"] == "tanh" and expert.card["output"] == "clip" and expert.arrays["obs.clip"] == 10

@@ -9,7 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from il.envs.base import VectorEnv
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +33,13 @@ class Cost(NamedTuple):
 
     wall: float
     cpu: float
+
+
+def environment(id: str, slots: int, threads: int) -> "VectorEnv":
+    """Return a task on the batched stepper, with gymnasium's own settings."""
+    from il.envs import make
+
+    return make(id, slots, {}, None, "batched", threads, expert_view=None, wrappers=[])
 
 
 def turns(runs: Mapping[str, Callable[[], Any]], repeats: int, warm: bool = True) -> dict[str, list[Cost]]:

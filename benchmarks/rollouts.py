@@ -4,27 +4,21 @@ Ours is `il.rollout.collect` with a learner's policy acting, everything recorded
 bundled expert (2x64 tanh; Hopper's 2x256 relu), so that the states are those that matter. The limit is a bare loop
 of ``mj_step`` over the same states and actions. Both take turns, so what else the machine does hits both; medians
 of the ratios are shown. One core is measured in CPU-seconds, two threads by the clock. The machine should be idle
-for both: a rollout shares the caches with more code than the bare loop. The load is printed too.
+for both: a rollout shares the caches with more code than the bare loop.
 """
 
-import os
-
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-
-import argparse
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import gymnasium
 import mujoco
 import numpy as np
 import torch
 
+from benchmarks.measure import Row, environment, repeats, show
 from il.actors import PolicyActor
-from il.envs import make
 from il.envs.base import EnvSpec
 from il.experts.bundled import pretrained
 from il.experts.neutral import MLPExpert, layers
@@ -33,16 +27,6 @@ from il.rollout import Collect, Rollout, collect
 
 STEPS = {"HalfCheetah-v5": 500, "Hopper-v5": 400, "Walker2d-v5": 300, "Ant-v5": 200}
 """Most steps of each episode, fewer than their 1000 to save time."""
-
-
-class Row(NamedTuple):
-    """One line of the table."""
-
-    what: str
-    ratio: float
-    spread: tuple[float, float]
-    """Smallest and largest of the repeats."""
-    at_least: float
 
 
 def learner(spec: EnvSpec) -> GaussianPolicy:
@@ -66,7 +50,7 @@ def learner(spec: EnvSpec) -> GaussianPolicy:
 
 def ours(id: str, n: int, num_threads: int) -> Callable[[int], Rollout]:
     """Return a function that plays round k: n episodes in n slots."""
-    env = make(id, n, {}, None, "batched", num_threads, None, [])
+    env = environment(id, n, num_threads)
     request = Collect(PolicyActor(learner(env.spec)), episodes=n, stop_at=STEPS[id], label="none")
     return lambda k: collect(env, request, None, 0, k)
 
@@ -106,7 +90,7 @@ class OneGymnasium:
 
     def __init__(self, id: str):
         self.env = gymnasium.make(id)
-        self.policy = learner(make(id, 1, {}, None, "batched", 1, None, []).spec)
+        self.policy = learner(environment(id, 1, 1).spec)
 
     def seconds(self, steps: int) -> float:
         """Return the time per step by the clock."""
@@ -121,11 +105,11 @@ class OneGymnasium:
         return (time.perf_counter() - start) / steps
 
 
-def one_core(id: str, n: int, repeats: int, at_least: float) -> Row:
+def one_core(id: str, n: int, often: int, at_least: float) -> Row:
     """CPU-seconds of the physics over those of the whole rollout."""
     play, replay, clock = ours(id, n, 1), Replay(id, 1), time.process_time
     ratios = []
-    for k in range(repeats + 1):
+    for k in range(often + 1):
         start = clock()
         rollout = play(k)
         spent = clock() - start
@@ -133,11 +117,11 @@ def one_core(id: str, n: int, repeats: int, at_least: float) -> Row:
     return _row(f"rollout / mj_step, one core, n={n}: {id}", ratios[1:], at_least)
 
 
-def two_threads(id: str, n: int, repeats: int, at_least: tuple[float, float]) -> list[Row]:
+def two_threads(id: str, n: int, often: int, at_least: tuple[float, float]) -> list[Row]:
     """Wall time of the physics, and of one gymnasium environment per step, over that of the whole rollout."""
     play, replay, single, clock = ours(id, n, 2), Replay(id, 2), OneGymnasium(id), time.perf_counter
     raw, gym = [], []
-    for k in range(repeats + 1):
+    for k in range(often + 1):
         start = clock()
         rollout = play(k)
         spent = clock() - start
@@ -149,12 +133,12 @@ def two_threads(id: str, n: int, repeats: int, at_least: tuple[float, float]) ->
     ]
 
 
-def by_slots(id: str, repeats: int) -> list[tuple[int, float]]:
+def by_slots(id: str, often: int) -> list[tuple[int, float]]:
     """Return (slots, CPU-microseconds a step): how the cost of a step falls with the slots that share a lockstep."""
     out = []
     for n in (1, 4, 16, 64, 256):
         play, costs = ours(id, n, 1), []
-        for k in range(repeats + 1):
+        for k in range(often + 1):
             start = time.process_time()
             rollout = play(k)
             costs.append((time.process_time() - start) / len(rollout) * 1e6)
@@ -166,29 +150,23 @@ def _row(what: str, ratios: list[float], at_least: float) -> Row:
     return Row(what, statistics.median(ratios), (min(ratios), max(ratios)), at_least)
 
 
-def rows(repeats: int) -> list[Row]:
+def rows(often: int) -> list[Row]:
     """Measure everything."""
     torch.set_num_threads(1)
     goals = {"HalfCheetah-v5": 0.90, "Hopper-v5": 0.80, "Walker2d-v5": 0.80, "Ant-v5": 0.92}
-    out = [one_core(id, n, repeats, goal) for id, goal in goals.items() for n in (32, 64)]
-    out += two_threads("HalfCheetah-v5", 64, repeats, (0.88, 4.5))
-    out += two_threads("Ant-v5", 64, repeats, (0.93, 2.5))
+    out = [one_core(id, n, often, goal) for id, goal in goals.items() for n in (32, 64)]
+    out += two_threads("HalfCheetah-v5", 64, often, (0.88, 4.5))
+    out += two_threads("Ant-v5", 64, often, (0.93, 2.5))
     return out
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7, help="of which the median is taken")
-    repeats = parser.parse_args().repeats
-    print(f"load before: {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores")
-    print("| what | ratio | smallest to largest | at least |\n|---|---|---|---|")
-    for row in rows(repeats):
-        print(f"| {row.what} | {row.ratio:.2f} | {row.spread[0]:.2f} to {row.spread[1]:.2f} | {row.at_least} |")
+    """Print the tables."""
+    often = repeats(7)
+    show(rows(often))
     print("\n| slots | CPU-µs a step, HalfCheetah-v5 |\n|---|---|")
-    for n, cost in by_slots("HalfCheetah-v5", min(repeats, 3)):
+    for n, cost in by_slots("HalfCheetah-v5", min(often, 3)):
         print(f"| {n} | {cost:.1f} |")
-    print(f"load after: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

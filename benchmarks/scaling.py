@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fits import ours as fitting
-from benchmarks.measure import repeats, spend, turns
+from benchmarks.measure import environment, repeats, spend, turns
 
 JOB = """env=halfcheetah preset=hw1 logger=none algo.first_steps=null eval.episodes=1 eval.stochastic=false
 test.episodes=1 env.num_threads=1 policy.fit.steps=200 trainer.expert_tolerance=0""".split()
@@ -64,12 +64,11 @@ def checkpoint(rows: int) -> float:
 def lockstep(env: str, often: int) -> Callable[[int], float]:
     """Return the milliseconds of one lockstep of n slots, the learner acting and everything recorded."""
     from il.actors import PolicyActor
-    from il.envs import make
     from il.policies.gaussian import GaussianPolicy
     from il.rollout import Collect, collect
 
     def cost(slots: int) -> float:
-        envs = make(env, slots, {}, None, "batched", 1, None, [])
+        envs = environment(env, slots, 1)
         knobs = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "batch": 1, "steps": 1, "backend": "auto"}
         policy = GaussianPolicy(envs.spec, np.random.default_rng(0), 2, 64, "tanh", False, "nll", 0.0, knobs).flatten()
         steps = max(20, 2000 // slots)
