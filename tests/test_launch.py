@@ -81,7 +81,7 @@ ERRORS = {
     "env=swimmer_typo": "no such env",
     "env=gym": "env.id has no default",
     "expert=cs285": "expert.path has no default",
-    "env=gym env.id=Acrobot-v1": "no expert ships for Acrobot-v1",
+    "env=gym env.id=MountainCar-v0": "no expert ships for MountainCar-v0",
     "expert=callable expert.path=math.sqroot": "did you mean 'sqrt'",
     "expert=callable expert.path=no.such": "cannot be imported: ModuleNotFoundError: No module named 'no'",
     "resume=nowhere": "there is no run.json",
