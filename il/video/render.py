@@ -46,6 +46,7 @@ class Pane:
     def frames(self) -> Iterator[np.ndarray]:
         """Yield the picture after each step, uint8 [height, width, 3]."""
         self.env.reset(self.slot, [self.spec["seed"]])
+        self.gym = self.env.gym(0)  # Box2D tasks are made anew by a reset
         total = 0.0
         for action in self.act:
             reward, _, _ = self.env.step(action[None], self.slot)
