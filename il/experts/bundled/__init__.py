@@ -35,7 +35,7 @@ def pretrained(spec: EnvSpec, name: str | None) -> Expert:
             covered = ", ".join(sorted({card["env_id"] for card in known.values()}))
             raise ConfigError(
                 f"no expert ships for {spec.id} (there are some for {covered}): name your own with "
-                "expert=callable expert.path=…, expert=cs285 expert.path=…, or others of --help"
+                "expert=sb3 expert.path=…, expert=hub expert.repo=…, expert=callable expert.path=…, or others of --help"
             )
         name = max(fitting, key=lambda k: fitting[k]["returns"]["mean"])
     elif name not in known:
