@@ -125,7 +125,7 @@ def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -
     scores = evaluate(env, ExpertActor(expert), cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
     measured, chance = float(scores.returns.mean()), float(random.returns.mean())
     recorded, source = expert.provenance.return_mean, expert.provenance.source
-    if cfg.env.get("horizon") is not None or cfg.env.get("kwargs"):
+    if cfg.env.get("horizon") is not None or cfg.env.get("kwargs") or cfg.env.get("wrappers"):
         recorded = None  # it was recorded on the environment as registered
     if recorded is not None and measured < chance + tolerance * (recorded - chance):
         raise ConfigError(
