@@ -35,7 +35,7 @@ def reacher(obs: np.ndarray) -> np.ndarray:
         shoulder = np.arctan2(target[:, 1], target[:, 0]) - np.arctan2(b * np.sin(bend), a + b * np.cos(bend))
         turns.append(np.stack([(shoulder - angles[:, 0] + np.pi) % (2 * np.pi) - np.pi, bend - angles[:, 1]], 1))
     near = np.square(turns[0]).sum(1) <= np.square(turns[1]).sum(1)
-    return [0.132, 0.179] * np.where(near[:, None], *turns) - [0.03, 0.036] * rates
+    return np.where(near[:, None], turns[0], turns[1]) * [0.132, 0.179] - rates * [0.03, 0.036]
 
 
 def pusher(obs: np.ndarray) -> np.ndarray:
