@@ -20,8 +20,8 @@ class Curve:
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    count: np.ndarray
-    """Runs behind each point."""
+    reach: np.ndarray
+    """Runs that have a value of their own at each point or beyond, int [T]."""
     n: int
     """Runs in all."""
 
@@ -29,8 +29,8 @@ class Curve:
 def average(runs: Sequence[Run], axis: str, name: str) -> Curve | None:
     """Average a column over runs along an axis; None where nothing is to be drawn.
 
-    Rounds are matched; steps and labels differ between runs, so there each run is read off between its own
-    points, from where all have begun to where each ends.
+    Rounds are matched. Steps and labels differ between runs, so there each run is read off between its own points,
+    from where all have begun; one that has ended keeps its last value, or the mean would jump whenever one ends.
     """
     points = [p for run in runs if len((p := _points(run, axis, name))[0])]
     if not points:
@@ -44,8 +44,11 @@ def average(runs: Sequence[Run], axis: str, name: str) -> Curve | None:
         grid = grid[grid >= max(x[0] for x, _ in points)]
         if len(grid) > GRID:
             grid = np.linspace(grid[0], grid[-1], GRID)
-        values = np.array([np.interp(grid, x, y, right=np.nan) for x, y in points])
-    return Curve(grid, *mean_band(values), n=len(points))
+        values = np.array([np.interp(grid, x, y) for x, y in points])
+    centre, low, high, count = mean_band(values)
+    ends = np.array([x[-1] for x, _ in points])
+    reach = np.minimum(count, (ends[:, None] >= grid).sum(0))
+    return Curve(grid, centre, low, high, reach, n=len(points))
 
 
 def _points(run: Run, axis: str, name: str) -> tuple[np.ndarray, np.ndarray]:

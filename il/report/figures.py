@@ -104,7 +104,7 @@ def learning(analysis: Analysis, facet: Facet) -> list[Chart]:
                 limits = (float(rounds.low[0]), float(rounds.high[0]))
                 chart.levels.append(Level(title, float(rounds.mean[0]), letter, _style(analysis, letter), *limits))
             else:
-                whole = curve.count == curve.n
+                whole = curve.reach == curve.n
                 chart.lines.append(
                     Line(letter, _style(analysis, letter), title, curve.x, curve.mean, curve.low, curve.high, whole)
                 )

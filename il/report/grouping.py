@@ -111,10 +111,22 @@ def _groups(kinds: Sequence[tuple[Any, ...]], keys: Sequence[str], runs: Sequenc
     groups = {}
     for number, kind in enumerate(kinds):
         values = {key: value for key, value in zip(keys, kind, strict=True) if value is not ABSENT}
-        parts = (text(v) if key in nodes and v != "null" else f"{short[key]}={text(v)}" for key, v in values.items())
+        telling_ones = {key: value for key, value in values.items() if _tells(key, keys, kind, kinds)}
+        parts = (
+            text(v) if key in nodes and v != "null" else f"{short[key]}={text(v)}" for key, v in telling_ones.items()
+        )
         label = ", ".join(parts) or ", ".join(sorted({run.names.get("algo", "all runs") for run in runs}))
         groups[kind] = Group(_letter(number), label, values)
     return groups
+
+
+def _tells(key: str, keys: Sequence[str], kind: tuple[Any, ...], kinds: Sequence[tuple[Any, ...]]) -> bool:
+    """Return whether a key of algo.… differs among the groups of the same algo: cloning's unused β does not."""
+    top = key.partition(".")[0]
+    if top == key or top not in keys:
+        return True
+    at, group = keys.index(key), keys.index(top)
+    return len({other[at] for other in kinds if other[group] == kind[group]}) > 1
 
 
 def _letter(number: int) -> str:

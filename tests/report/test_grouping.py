@@ -31,6 +31,13 @@ def test_groups_by_what_differs(sweep):
     assert table.differences["algo.beta"]["0.5"] == 10
 
 
+def test_labels_leave_out_what_an_algorithm_does_not_use(make_run, tmp_path):
+    for algo, beta in (("bc", 0.5), ("dagger", 0.5), ("dagger", 0.7)):
+        for seed in (1, 2):
+            make_run(tmp_path / f"{algo}{beta}{seed}", [1.0], seed=seed, algo=algo, config={"algo": {"beta": beta}})
+    assert labels(table_of(tmp_path)) == ["bc", "dagger, beta=0.5", "dagger, beta=0.7"]
+
+
 def test_named_keys_group_and_pooling_is_said(sweep):
     table = table_of(sweep, group=["algo"], facet=[])
     assert labels(table) == ["bc", "dagger"]

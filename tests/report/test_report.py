@@ -53,10 +53,11 @@ def test_curves_average_rounds_exactly_and_steps_by_interpolation(make_run, tmp_
     make_run(tmp_path / "b", [0.0, 20.0, 40.0, 60.0], seed=2, steps=1500)
     analysis = load([str(tmp_path)], parse([]))
     by_round, by_steps = (analysis.facets[0].curves[axis]["A"] for axis in ("round", "env_steps"))
-    assert by_round.mean.tolist() == [0, 15, 30, 60] and by_round.count.tolist() == [2, 2, 2, 1]
+    assert by_round.mean.tolist() == [0, 15, 30, 60] and by_round.reach.tolist() == [2, 2, 2, 1]
     assert by_steps.x[0] == 1500 and by_steps.x[-1] == 6000
     at = by_steps.x.tolist().index(3000)
-    assert by_steps.mean[at] == pytest.approx((20 + 20) / 2) and by_steps.count[at] == 2
+    assert by_steps.mean[at] == pytest.approx((20 + 20) / 2) and by_steps.reach[at] == 2
+    assert by_steps.mean[-1] == (20 + 60) / 2 and by_steps.reach[-1] == 1, "the shorter run keeps its last value"
     assert np.isnan(by_round.low[-1]), "one run has no interval"
 
 
