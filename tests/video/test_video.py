@@ -73,8 +73,8 @@ def test_simulators_draw_without_a_display(headless, tmp_path, capfd, id):
 
 
 def test_no_way_to_draw_is_said_once(monkeypatch, tmp_path, capfd):
+    pane = random_episode("Hopper-v5", 0, steps=3)  # imports mujoco, which reads the variable too
     monkeypatch.setenv("MUJOCO_GL", "nonsense")
-    pane = random_episode("Hopper-v5", 0, steps=3)
     studio = Studio(config("Hopper-v5"))
     assert [studio.draw([pane], "", tmp_path / "x.mp4") for _ in range(3)] == [None] * 3
     said = capfd.readouterr().err
