@@ -13,13 +13,6 @@ from tests.sweep.commands import Commands
 SCRIPT = Path(__file__).parent / "slurm.sh"
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(item.fspath).is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.xdist_group("cluster"))  # one cluster, not one per worker
-
-
 class Machine:
     """The cluster's hardware, so to speak."""
 

@@ -5,6 +5,7 @@
 #   slurm.sh down DIR   stops exactly the processes started by `up` (their pids are in DIR/pids)
 # Environment: CLUSTER_PORT (first of 16 ports), CLUSTER_ACCOUNTING (1: slurmdbd and mariadb), CLUSTER_ARRAY (MaxArraySize)
 set -euo pipefail
+trap 'echo "slurm.sh: line $LINENO: $BASH_COMMAND" >&2' ERR
 ACTION=$1 D=$2
 PORT=${CLUSTER_PORT:-17600} ACCOUNTING=${CLUSTER_ACCOUNTING:-1} ARRAY=${CLUSTER_ARRAY:-1001}
 NODES=4 CPUS=4 MEMORY=4000
@@ -108,7 +109,7 @@ SlurmctldPidFile=$D/state/slurmctld.pid
 SlurmdPidFile=$D/state/slurmd-%n.pid
 SlurmctldLogFile=$D/log/slurmctld.log
 SlurmdLogFile=$D/log/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none

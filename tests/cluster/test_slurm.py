@@ -13,6 +13,7 @@ from tests.conftest import ROOT, rows, weights
 from tests.sweep.commands import Commands
 from tests.sweep.test_local import states, wait_for
 
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]  # one cluster, not one for each worker
 SLOW = ("rounds=20", "sleep=0.25")
 
 

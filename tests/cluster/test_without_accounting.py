@@ -2,6 +2,10 @@
 
 import time
 
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+
 
 def test_a_killed_job_is_noticed_within_a_minute(commands, slurm_without_accounting):
     start = time.monotonic()

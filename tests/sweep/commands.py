@@ -41,7 +41,7 @@ class Commands:
     def run(self, *arguments, code=0, script=APP):
         process = self.start(*arguments, script=script)
         output = process.communicate(timeout=300)[0]
-        assert process.returncode == code, output
+        assert process.returncode == code, f"code {process.returncode}\n{output}"
         return output
 
     def sweep(self, *overrides, dir="out", code=0):

@@ -12,7 +12,7 @@ def wait_for(condition, seconds=90):
     end = time.time() + seconds
     while not condition():
         assert time.time() < end, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def states(commands, dir="out"):
