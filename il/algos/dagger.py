@@ -18,7 +18,7 @@ class DAgger(Algorithm):
     """Dataset aggregation (Ross, Gordon & Bagnell 2011, algorithm 3.1).
 
     Round n rolls in π_n = β_n π* + (1 - β_n) π̂_n, the expert labels every visited state, and π̂_{n+1} is fitted to
-    all data so far. β_0 = 1, so round 0 is behavioural cloning; with one round this class *is* behavioural cloning.
+    all data so far. β_0 = 1, so round 0 is behavioural cloning; with one round, or β = 1, this class *is* that.
 
     Args:
         setup: see `Setup`.

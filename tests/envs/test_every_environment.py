@@ -33,8 +33,7 @@ def idle(obs: np.ndarray) -> np.ndarray:
 def test_two_rounds(run: Callable[..., Path], name: str, algo: str) -> None:
     tiny = "env.n_envs=2 env.horizon=30 algo.first_steps=40 algo.steps=40 policy.fit.steps=20 eval.episodes=1".split()
     expert = ["expert=callable", f"expert.path={__name__}.idle"] if name in WITHOUT else []
-    rounds = "algo.rounds=1" if algo == "bc" else "algo.rounds=2"
-    path = run(f"algo={algo}", f"env={name}", *tiny, rounds, *expert, "trainer.expert_tolerance=0")
+    path = run(f"algo={algo}", f"env={name}", "algo.rounds=2", *tiny, *expert, "trainer.expert_tolerance=0")
     record = rows(path)
-    assert len(record) == (1 if algo == "bc" else 2)
+    assert len(record) == 2
     assert all(np.isfinite(row["eval/return_mean"]) for row in record)
