@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from il.command_line import check_groups, help_text, name_outputs, one_line, overrides_first, refuse
+from il.command_line import check_groups, help_text, keys_anywhere, name_outputs, one_line, overrides_first, refuse
 from il.config import build, register
 from il.errors import ConfigError, EpisodeError
 
@@ -47,7 +47,7 @@ def launch(argv: list[str]) -> int:
     try:
         check_groups(ROOT, arguments)
         name_outputs(arguments)
-        sys.argv[1:] = [f"hydra.searchpath=[file://{ROOT}]", *arguments]
+        sys.argv[1:] = [f"hydra.searchpath=[file://{ROOT}]", *keys_anywhere(arguments)]
         main()
     except (ConfigError, EpisodeError, HydraException, OmegaConfBaseException) as error:
         return refuse(one_line(error, ROOT, arguments))

@@ -35,6 +35,14 @@ def overrides_first(argv: Sequence[str]) -> list[str]:
     return overrides + flags
 
 
+def keys_anywhere(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with ``sweeps=`` as Hydra calls a group whose files set keys of the whole configuration.
+
+    Otherwise a directive for Hydra would have to be the first line of each sweep's file, where its command stands.
+    """
+    return [re.sub("^sweeps=", "sweeps@_global_=", token) for token in argv]
+
+
 def options(root: Path, group: str) -> dict[str, str]:
     """Return the options of a group with the first comment line of their files."""
     folder = root / "sweeps" if group == "sweeps" else root / "conf" / group
@@ -134,6 +142,6 @@ def _keys(root: Path, argv: Sequence[str], parent: str) -> list[str]:
     chosen = [a for a in argv if a.partition("=")[0] in GROUPS and "," not in a]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(root / "conf"), version_base="1.3"):
-        cfg = compose("config", overrides=[*chosen, f"hydra.searchpath=[file://{root}]"])
+        cfg = compose("config", overrides=[*keys_anywhere(chosen), f"hydra.searchpath=[file://{root}]"])
     node = OmegaConf.select(cfg, parent) if parent else cfg
     return list(node) if OmegaConf.is_dict(node) else []

@@ -159,4 +159,4 @@ def test_every_file_builds(file: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml")))
 def test_every_sweep_composes(name: str) -> None:
-    assert composed(f"sweeps={name}")
+    assert composed(f"sweeps@_global_={name}")

@@ -12,7 +12,7 @@ SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_the_first_line_is_the_command_and_every_job_composes(path: Path, commands):
-    command = path.read_text().splitlines()[1]
+    command = path.read_text().splitlines()[0]
     found = re.match(rf"# python launch\.py (sweeps={path.stem}( hydra/sweeper=\w+)? -m)  +\S", command)
     assert found, command
     if "search" in found[1]:
@@ -20,7 +20,7 @@ def test_the_first_line_is_the_command_and_every_job_composes(path: Path, comman
     commands.knobs = ()
     overrides = [*found[1].split(), "seed=7", f"hydra.sweep.dir={commands.cwd}/out", "hydra.launcher.dry_run=true"]
     output = commands.run(*overrides, script=ROOT / "launch.py")
-    jobs = re.findall(r"^(\S+)  .*sweeps=", output, re.M)
+    jobs = re.findall(r"^(\S+)  .*sweeps@_global_=", output, re.M)
     assert jobs and len(jobs) == len(set(jobs)) and all(re.fullmatch(r"[A-Za-z0-9._=,-]{1,100}", job) for job in jobs)
     assert f"{len(jobs)} jobs on" in output
     assert not list(commands.cwd.glob("out"))
