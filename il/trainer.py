@@ -230,9 +230,13 @@ class Trainer:
         if self.expert.queryable:
             actors["expert"] = ExpertActor(self.expert)
         scores: dict[str, Scores] = {}
+        last_is_best = self.best_round == self.round - 1
         for name, actor in actors.items():
             self.progress.report(len(scores), len(actors), "test")
-            scores[name] = evaluate(self.env, actor, self.test.episodes, self.test.seed, Purpose.TEST)
+            if name == "best" and last_is_best:
+                scores[name] = scores["last"]
+            else:
+                scores[name] = evaluate(self.env, actor, self.test.episodes, self.test.seed, Purpose.TEST)
         scores.setdefault("expert", self.baselines.expert)
         random, expert = (float(scores[k].returns.mean()) for k in ("random", "expert"))
         out: dict[str, Any] = {"objective": self.best_score, "best_round": self.best_round, **vars(self.counters)}

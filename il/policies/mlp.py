@@ -69,6 +69,13 @@ ACTIVATIONS = {
 }
 
 
+class _Linear(nn.Linear):
+    """Leaves its values to the MLP; ``nn.utils.skip_init`` would do, after half a second of imports."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: torch's global generator is not ours."""
+
+
 class MLP(nn.Module):
     """Linear layers with an activation between them.
 
@@ -95,7 +102,7 @@ class MLP(nn.Module):
         sizes = [inputs, *[width] * depth, outputs]
         layers = []
         for fan_in, fan_out in pairwise(sizes):
-            layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+            layer = _Linear(fan_in, fan_out)
             bound = 1 / np.sqrt(fan_in)
             for p in (layer.weight, layer.bias):
                 draws = generator.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)
