@@ -80,8 +80,10 @@ class Planner(Expert):
 
     def _ask(self, chain: int, obs: np.ndarray, moment: Moment | None) -> np.ndarray:
         if moment is None:
-            raise ConfigError(f"expert={self.name} plans from the simulator's state, which observations alone, such as "
-                              "recorded ones, do not hold: have it label while playing, with algo=dagger or algo=bc")  # fmt: skip
+            raise ConfigError(
+                f"expert={self.name} plans from the simulator's state, which observations alone, as in a data set, "
+                "do not tell: let it label while playing, with algo=dagger or algo=bc"
+            )
         memory, keys = self._chains[chain], [row.tobytes() for row in obs]
         before = [memory.get(slot) for slot in moment.ids.tolist()]
         now = moment.t.tolist()

@@ -81,6 +81,7 @@ class CEM(Planner):
         cold = np.broadcast_to(self._middle, (1 + self.kept, self.horizon, len(self._middle)))
         start = np.stack([cold if p is None else p for p in previous])
         mean, sigma = start[:, 0], np.broadcast_to(self._sigma, start[:, 0].shape)
+        best, worth = start[:, :0], np.empty((len(start), 0))
         noise = np.stack([self._noise(stream) for stream in streams], 1)
         for k in range(self.iterations):
             plans = np.clip(mean[:, None] + sigma[:, None] * noise[k], self._low, self._high)
@@ -89,9 +90,8 @@ class CEM(Planner):
             elif k == self.iterations - 1:
                 plans[:, 0] = mean
             values = self._values(state, plans)
-            if k > 0:  # elites compete again, without being tried again
-                plans = np.concatenate([plans, best[:, : self.kept]], 1)
-                values = np.concatenate([values, worth[:, : self.kept]], 1)
+            plans = np.concatenate([plans, best[:, : self.kept]], 1)  # elites compete again, without being tried again
+            values = np.concatenate([values, worth[:, : self.kept]], 1)
             order = np.argsort(-values, 1, kind="stable")[:, : self.elites]
             best, worth = np.take_along_axis(plans, order[:, :, None, None], 1), np.take_along_axis(values, order, 1)
             mean = self.momentum * mean + (1 - self.momentum) * best.mean(1)

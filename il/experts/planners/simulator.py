@@ -24,8 +24,10 @@ class Simulator:
 
     def __init__(self, spec: EnvSpec, what: str):
         if spec.simulate is None:
-            raise ConfigError(f"{what} plans in the simulator, but {spec.id} has no snapshots here: tasks of MuJoCo with "
-                              "env.backend=auto, and of classic control, do")  # fmt: skip
+            raise ConfigError(
+                f"{what} plans in the simulator, but {spec.id} has no snapshots; MuJoCo's tasks (env.backend=auto) and "
+                "classic control have"
+            )
         self._make = spec.simulate
         self._env: VectorEnv | None = None
 
