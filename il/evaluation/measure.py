@@ -51,7 +51,7 @@ def _measure(env: VectorEnv, actor: Actor, judge: Expert | None, options: Option
     returns, lengths, costs = np.zeros(options.episodes), np.zeros(options.episodes), np.zeros(options.episodes)
     asked: list[np.ndarray] = []
 
-    def ask(view: View, index: np.ndarray, t: np.ndarray) -> None:
+    def ask(view: View, t: np.ndarray) -> None:
         assert judge is not None, "called only with a judge"
         asked[:] = [judge.act(view.expert_obs, view.moment(t) if judge.needs_snapshot else None)]
 
@@ -103,7 +103,7 @@ def _play(
     actor: Actor,
     options: Options,
     on_step: Callable[[Step, View], None],
-    before_step: Callable[[View, np.ndarray, np.ndarray], None] | None,
+    before_step: Callable[[View, np.ndarray], None] | None,
 ) -> None:
     play(
         env,

@@ -54,7 +54,7 @@ class Expert:
     stochastic: bool = False
     """Whether it draws random numbers; then `second` tells how much of a label is chance."""
     agreement: int = 0
-    """Where `stochastic`: over how many steps of each round's first episode that is measured."""
+    """Where `stochastic`: over how many steps of each collected episode that is measured."""
     can: frozenset[str] = frozenset()
     """Critics it offers: a subset of {"q", "value"}."""
 

@@ -27,8 +27,8 @@ class CEM(Planner):
         momentum: share of mean and deviation that a refit leaves as they were.
         fall: what a plan that ends the episode loses, beside the rewards it misses.
         answer: ``best`` plan seen, or ``mean`` of the last refit.
-        agreement: over how many steps of a round's first episode a second planner with other random numbers is asked
-            too, to measure how much of the labels is chance; 0 is never.
+        agreement: over the first how many steps of each episode it labels a second planner with other random numbers is
+            asked too, to measure how much of the labels is chance; 0 is never.
         seed: of its random numbers.
 
     Raises:
