@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from il.envs.base import EnvSpec, VectorEnv
-from il.experts.base import Expert
+from il.experts.base import Expert, Moment
 from il.policies.base import Policy
 
 EXPERT = 0
@@ -58,6 +58,10 @@ class View:
     def expert_obs(self) -> np.ndarray:
         """The expert's present observations, float32 [m, …]; a copy."""
         return self.env.expert_obs[self.ids]
+
+    def moment(self, t: np.ndarray) -> Moment:
+        """Return where the slots stand, at these steps of their episodes, for experts that need snapshots."""
+        return Moment(self.env.snapshot(self.ids), self.ids, t)
 
     def part(self, mask: np.ndarray) -> "View":
         """Return the view of some of the slots, bool [m]."""
@@ -114,11 +118,12 @@ class ExpertActor(Actor):
         self.expert = expert
 
     def reset(self, ids: Sequence[int], episodes: Sequence[Episode]) -> None:
-        """Nothing to prepare."""
+        """Let the expert forget the episodes before."""
+        self.expert.forget(ids)
 
     def act(self, view: View, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the expert about every slot; `who` is EXPERT, 0."""
-        snapshot = view.env.snapshot(view.ids) if self.expert.needs_snapshot else None
+        snapshot = view.moment(t) if self.expert.needs_snapshot else None
         return self.expert.act(view.expert_obs, snapshot), np.zeros(len(view.ids), np.int64)
 
 

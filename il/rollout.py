@@ -7,18 +7,16 @@ episode's seeds come from its index alone, so the data do not depend on the numb
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from il.actors import EXPERT, Actor, View
 from il.envs.base import VectorEnv
 from il.experts.base import Expert
+from il.labels import Label, StepLabels, label
 from il.play import Step, episode_of, play
 from il.randomness import Purpose
-
-Label = Literal["all", "acted", "none"]
-LABEL_BATCH = 65_536
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,8 @@ class Rollout:
     """Steps, recorded or not, at which the expert acted."""
     expert_obs: np.ndarray | None = None
     """Expert's view where it differs from `obs`, float32 [T, …]."""
+    second: np.ndarray | None = None
+    """An independent second label of some rows, like `label` but float and NaN elsewhere; see `il.labels.agreement`."""
     final_expert_obs: np.ndarray | None = None
     """The same for `final_obs`, float32 [E, …]."""
 
@@ -158,7 +158,7 @@ class Rollout:
         return cls(**columns)
 
 
-_ROW_COLUMNS = "obs act label labelled reward terminated truncated cut who episode t expert_obs".split()
+_ROW_COLUMNS = "obs act label labelled reward terminated truncated cut who episode t expert_obs second".split()
 
 
 def collect(
@@ -198,54 +198,37 @@ def collect(
             lambda finished, steps: request.wanted(finished, steps, env.spec.horizon),
             recorder.after,
             request.stop_at,
-            recorder.before if recorder.labels_now else None,
+            recorder.labels,
         )
         rollout = recorder.rollout()
     if limit is not None:
         rollout = rollout.head(limit)
     with clock("label"):
-        if not recorder.labels_now:
+        if recorder.labels is None:
             label(rollout, expert, request.label)
     return rollout
-
-
-def label(rollout: Rollout, expert: Expert | None, which: Label) -> None:
-    """Fill in the expert's actions; where it acted, its action is the label."""
-    acted = rollout.who == EXPERT
-    rollout.label[acted] = rollout.act[acted]
-    rollout.labelled[:] = acted if which == "acted" else which == "all"
-    rows = np.flatnonzero(~acted) if which == "all" else np.array([], np.int64)
-    view = rollout.expert_view
-    for start in range(0, len(rows), LABEL_BATCH):
-        batch = rows[start : start + LABEL_BATCH]
-        assert expert is not None, "labels need an expert"
-        rollout.label[batch] = expert.act(view[batch])
 
 
 class _Recorder:
     """Turns locksteps into columns."""
 
     def __init__(self, env: VectorEnv, request: Collect, expert: Expert | None, progress: Callable[[int], None] | None):
-        self.spec, self.request, self.expert, self.progress = env.spec, request, expert, progress
-        self.labels_now = expert is not None and expert.needs_snapshot and request.label == "all"
+        self.spec, self.request, self.progress = env.spec, request, progress
+        self.labels: StepLabels | None = None
+        if expert is not None and expert.needs_snapshot and request.label == "all":
+            self.labels = StepLabels(expert)
         self.rows: list[tuple[Any, ...]] = []
         self.ends: list[tuple[np.ndarray, ...]] = []
         self.steps = 0
-        self.labels = np.empty(0)
-
-    def before(self, view: View) -> None:
-        """Ask a planner now, while the simulator is still in the state to be labelled."""
-        assert self.expert is not None
-        self.labels = self.expert.act(view.expert_obs, view.env.snapshot(view.ids))
 
     def after(self, step: Step, view: View) -> None:
         """Record one lockstep."""
         self.steps += len(step.t)
-        labels = np.where(_like(step.who == EXPERT, step.act), step.act, self.labels) if self.labels_now else None
+        labels, second = (None, None) if self.labels is None else self.labels.of(step.act, step.who)
         self.rows.append(
             (
                 step.index, step.t, step.obs, step.act, step.reward, step.terminated, step.truncated, step.ended,
-                step.who, step.expert_obs, labels,
+                step.who, step.expert_obs, labels, second,
             )
         )  # fmt: skip
         if step.any_ended:
@@ -260,7 +243,7 @@ class _Recorder:
         columns: list[Any] = [
             None if column[0] is None else np.concatenate(column) for column in zip(*self.rows, strict=True)
         ]
-        index, t, obs, act, reward, terminated, truncated, ended, who, expert_obs, labels = columns
+        index, t, obs, act, reward, terminated, truncated, ended, who, expert_obs, labels, second = columns
         self.rows.clear()
         cut = ended & ~terminated & ~truncated
         order = np.argsort(index * self.spec.horizon + t)
@@ -276,7 +259,7 @@ class _Recorder:
             obs=obs[order],
             act=act,
             label=np.zeros_like(act) if labels is None else labels[order].astype(self.spec.act_dtype),
-            labelled=np.full(len(order), self.labels_now),
+            labelled=np.full(len(order), self.labels is not None),
             reward=reward[order],
             terminated=terminated[order],
             truncated=truncated[order],
@@ -290,10 +273,6 @@ class _Recorder:
             lengths=lengths[by_index],
             expert_steps=int((who == EXPERT).sum()),
             expert_obs=None if expert_obs is None else expert_obs[order],
+            second=None if second is None else second[order],
             final_expert_obs=None if expert_obs is None else final[1][by_index],
         )
-
-
-def _like(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Reshape a mask over rows so that it broadcasts against `values`."""
-    return mask.reshape(-1, *[1] * (values.ndim - 1))

@@ -1,6 +1,7 @@
 """The loop: plan, collect, learn, evaluate, record, checkpoint. It knows no algorithm, expert or logger by name."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from il.config import Budget, Eval, Test
 from il.envs.base import VectorEnv
 from il.evaluate import Scores, evaluate, normalized
 from il.experts.base import Expert
+from il.labels import LEARNABLE, agreement
 from il.loggers.base import Logger, RunInfo
 from il.preempt import Preempted, listening, requested
 from il.randomness import Purpose
@@ -112,6 +114,7 @@ class Trainer:
     round: int = 0
     best_score: float = -np.inf
     best_round: int = -1
+    _warned: bool = False
 
     def train(self) -> float:
         """Run what is left of the run; return the objective, the best policy's score on eval's episodes.
@@ -150,6 +153,7 @@ class Trainer:
         self.progress.begin(n)
         rollout = self._collect(n, clock)
         self.counters.add(rollout)
+        agreed = self._agreement(rollout)
         with clock("fit"):
             learned = self.algo.learn(n, rollout)
         scores: dict[str, float | None] = {}
@@ -157,7 +161,7 @@ class Trainer:
             with clock("eval"):
                 scores = self._evaluate(n)
         spent = {"round": n, **vars(self.counters)}
-        row = {**spent, **_collected(rollout), **learned, **scores, **clock.metrics()}
+        row = {**spent, **_collected(rollout), **agreed, **learned, **scores, **clock.metrics()}
         row["rate/env_steps_per_s"] = rollout.env_steps / max(clock.seconds.get("collect", 0.0), 1e-9)
         self.run.record(row)
         self.logger.log(row)
@@ -183,6 +187,20 @@ class Trainer:
             )  # fmt: skip
         self.progress.rollout = rollout.arrays()
         return rollout
+
+    def _agreement(self, rollout: Rollout) -> dict[str, float]:
+        """Return how far an expert that draws random numbers agrees with itself; warn once where that is little."""
+        value = agreement(rollout)
+        if value is None:
+            return {}
+        if value < LEARNABLE and not self._warned:
+            self._warned = True
+            print(
+                f"warning: asked twice about the same states, {self.expert.provenance.source} agrees with itself by "
+                f"{value:.2f} only (1 is fully): such labels are mostly chance, and no policy can learn them",
+                file=sys.stderr,
+            )
+        return {"expert/label_agreement": value}
 
     @property
     def total_rounds(self) -> int:

@@ -20,7 +20,7 @@ LAYERS = """
     dataset
     policies experts.base
     actors
-    play rollout
+    play labels rollout
     demos
     experts
     backprop fit

@@ -87,7 +87,7 @@ def require_queryable(algo: str, expert: Expert) -> None:
     if not expert.queryable:
         raise ConfigError(
             f"{algo} asks the expert about new states; {expert.provenance.source} cannot answer. "
-            "Use algo=bc, or an expert that can be queried: pretrained, callable, cs285, sb3, …"
+            "Use algo=bc, or an expert that can be queried: pretrained, callable, cs285, sb3, lqr, …"
         )
 
 

@@ -32,6 +32,8 @@ class EnvSpec:
     """Steps after which an episode is truncated."""
     snapshots: bool = False
     """Whether `snapshot` and `restore` work."""
+    simulate: "Callable[[int], VectorEnv] | None" = None
+    """Makes n slots of the same task for planning, which take this environment's snapshots; None where it cannot."""
 
     @property
     def act_shape(self) -> tuple[int, ...]:
@@ -90,6 +92,14 @@ class VectorEnv(ABC):
     def restore(self, ids: np.ndarray, state: Any) -> None:
         """Put a state from `snapshot` into the named slots; what follows equals the original."""
         raise NotImplementedError(f"{self.spec.id} on this backend has no snapshots")
+
+    def coordinates(self, state: Any) -> np.ndarray:
+        """Return positions, then velocities, of a snapshot's slots, float64 [m, k]."""
+        raise NotImplementedError(f"{self.spec.id} on this backend has no coordinates")
+
+    def moved(self, state: Any, coordinates: np.ndarray) -> Any:
+        """Return a snapshot with other positions and velocities, [m, k]; its observations are those of the old ones."""
+        raise NotImplementedError(f"{self.spec.id} on this backend has no coordinates")
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Free what the simulator holds."""

@@ -7,9 +7,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
 from il.envs import gym_snapshots, gym_wrappers
 from il.envs.base import EnvSpec, SlotError, VectorEnv, View
+from il.envs.pendulum import PendulumVectorEnv
 from il.errors import ConfigError
 
 BOX2D = "gymnasium.envs.box2d."
@@ -50,7 +52,10 @@ class GymVectorEnv(VectorEnv):
         first = self._envs[0] = self._make()
         self._anew = type(first.unwrapped).__module__.startswith(BOX2D)
         gym_wrappers.check(first, id, self._anew)
-        self.spec = replace(read_spec(first, id, expert_view), snapshots=gym_snapshots.possible(first))
+        possible = gym_snapshots.possible(first)
+        self.spec = replace(
+            read_spec(first, id, expert_view), snapshots=possible, simulate=self._simulate if possible else None
+        )
         self._discrete_start = int(getattr(first.action_space, "start", 0))
         self.obs = np.zeros((n, *self.spec.obs_shape), np.float32)
         self.expert_obs = self.obs if expert_view is None else np.zeros((n, *self.spec.expert_obs_shape), np.float32)
@@ -111,6 +116,22 @@ class GymVectorEnv(VectorEnv):
             gym_snapshots.put(self._started(i), inside)
             self.obs[i] = obs
         self._look(ids)
+
+    def coordinates(self, state: list[tuple[gym_snapshots.State, np.ndarray]]) -> np.ndarray:
+        """See `VectorEnv.coordinates`."""
+        return np.stack([gym_snapshots.coordinates(inside) for inside, _ in state])
+
+    def moved(
+        self, state: list[tuple[gym_snapshots.State, np.ndarray]], coordinates: np.ndarray
+    ) -> list[tuple[gym_snapshots.State, np.ndarray]]:
+        """See `VectorEnv.moved`."""
+        return [(gym_snapshots.moved(inside, x), obs) for (inside, obs), x in zip(state, coordinates, strict=True)]
+
+    def _simulate(self, n: int) -> VectorEnv:
+        """See `EnvSpec.simulate`."""
+        if type(self.gym(0).unwrapped) is PendulumEnv:
+            return PendulumVectorEnv(n, self.spec)
+        return GymVectorEnv(self.id, n, self.kwargs, self.horizon, None, [])
 
     def _started(self, i: int) -> "gymnasium.Env[Any, Any]":
         """Return a slot's environment; one never used is made and reset, as gymnasium demands before a step."""

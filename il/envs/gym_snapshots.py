@@ -4,11 +4,23 @@ import copy
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 CLASSIC = "gymnasium.envs.classic_control."
-FIXED = {"spec", "observation_space", "action_space", "screen", "clock", "surf", "isopen", "viewer"}
-"""Attributes that no step changes, or that only drawing uses."""
+FIXED = {
+    "_np_random",
+    "_np_random_seed",
+    "spec",
+    "observation_space",
+    "action_space",
+    "screen",
+    "clock",
+    "surf",
+    "isopen",
+    "viewer",
+}
+"""Attributes that no step changes (these tasks draw at their reset only), or that only drawing uses."""
 
 State = tuple[dict[str, Any], list[int]]
 
@@ -31,6 +43,16 @@ def put(env: "gymnasium.Env[Any, Any]", state: State) -> None:
     vars(env.unwrapped).update(copy.deepcopy(task))
     for wrapper, steps in zip(_limits(env), elapsed, strict=True):
         wrapper._elapsed_steps = steps
+
+
+def coordinates(state: State) -> np.ndarray:
+    """Return a task's own state vector, float64 [k]."""
+    return np.asarray(state[0]["state"], float)
+
+
+def moved(state: State, coordinates: np.ndarray) -> State:
+    """Return the state with another vector."""
+    return {**state[0], "state": coordinates}, state[1]
 
 
 def _wrappers(env: "gymnasium.Env[Any, Any]") -> list[Any]:

@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ class MujocoVectorEnv(VectorEnv):
             high=self._high,
             horizon=self._horizon,
             snapshots=True,
+            simulate=lambda n: MujocoVectorEnv(id, n, kwargs, horizon, num_threads, None),
         )
         self._t, self._carry = np.zeros(n, np.int64), np.zeros(n)
 
@@ -120,6 +121,16 @@ class MujocoVectorEnv(VectorEnv):
         self._carry[ids], self._t[ids], self.obs[ids] = state.carry, state.t, state.obs
         if self._view is not None:
             self.expert_obs[ids] = self._view(state.obs)
+
+    def coordinates(self, state: Snapshot) -> np.ndarray:
+        """See `VectorEnv.coordinates`."""
+        return state.state[:, self._physics.observable].copy()
+
+    def moved(self, state: Snapshot, coordinates: np.ndarray) -> Snapshot:
+        """See `VectorEnv.moved`."""
+        inside = state.state.copy()
+        inside[:, self._physics.observable] = coordinates
+        return replace(state, state=inside)
 
     def _rows(self, ids: np.ndarray) -> Rows:
         """Return a slice where the slots lie side by side: then arrays are views, not copies."""

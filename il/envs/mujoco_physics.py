@@ -42,7 +42,7 @@ class Physics(ABC):
 
     def __init__(self, model: mujoco.MjModel, frame_skip: int):
         self.model, self.frame_skip = model, frame_skip
-        self._observable = slice(1, 1 + model.nq + model.nv)
+        self.observable = slice(1, 1 + model.nq + model.nv)
 
     @abstractmethod
     def reset(self, rows: Rows, qpos: np.ndarray, qvel: np.ndarray) -> None:
@@ -54,7 +54,7 @@ class Physics(ABC):
 
     def read(self, rows: Rows) -> Frame:
         """Return what the slots' last call left; perhaps views."""
-        return [self.state[rows, self._observable], *(field[rows] for field in self.fields)]
+        return [self.state[rows, self.observable], *(field[rows] for field in self.fields)]
 
 
 class BatchPhysics(Physics):

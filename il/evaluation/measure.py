@@ -51,9 +51,9 @@ def _measure(env: VectorEnv, actor: Actor, judge: Expert | None, options: Option
     returns, lengths, costs = np.zeros(options.episodes), np.zeros(options.episodes), np.zeros(options.episodes)
     asked: list[np.ndarray] = []
 
-    def ask(view: View) -> None:
+    def ask(view: View, t: np.ndarray) -> None:
         assert judge is not None, "called only with a judge"
-        asked[:] = [judge.act(view.expert_obs, env.snapshot(view.ids) if judge.needs_snapshot else None)]
+        asked[:] = [judge.act(view.expert_obs, view.moment(t) if judge.needs_snapshot else None)]
 
     def on_step(step: Step, view: View) -> None:
         returns[step.index] += step.reward
@@ -103,7 +103,7 @@ def _play(
     actor: Actor,
     options: Options,
     on_step: Callable[[Step, View], None],
-    before_step: Callable[[View], None] | None,
+    before_step: Callable[[View, np.ndarray], None] | None,
 ) -> None:
     play(
         env,

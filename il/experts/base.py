@@ -1,5 +1,6 @@
 """What every expert offers, whatever it was loaded from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,18 @@ class Provenance:
     """Anything else worth recording, JSON-able."""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where m episodes stand: what a planner needs beside their observations."""
+
+    state: Any
+    """The simulators' states, from `VectorEnv.snapshot`."""
+    ids: np.ndarray
+    """The episodes' slots, int [m]; within an episode each step is asked about after the one before."""
+    t: np.ndarray
+    """Step within each episode, int [m]."""
+
+
 class Expert:
     """Something that knows good actions.
 
@@ -38,20 +51,31 @@ class Expert:
     """Whether it can be asked about any state; a data set cannot."""
     needs_snapshot: bool = False
     """Whether `act` wants simulator states: a planner."""
+    stochastic: bool = False
+    """Whether it draws random numbers; then `second` tells how much of a label is chance."""
+    agreement: int = 0
+    """Where `stochastic`: over how many steps of each collected episode that is measured."""
     can: frozenset[str] = frozenset()
     """Critics it offers: a subset of {"q", "value"}."""
 
-    def act(self, obs: np.ndarray, snapshot: Any = None) -> np.ndarray:
+    def act(self, obs: np.ndarray, snapshot: Moment | None = None) -> np.ndarray:
         """Return its deterministic actions for a batch.
 
         Args:
             obs: the expert's view, float32 [B, …].
-            snapshot: B simulator states where `needs_snapshot`, else None.
+            snapshot: where the B rows stand, if `needs_snapshot`, else None.
 
         Returns:
             float32 [B, act_dim], unclipped, or int64 [B].
         """
         raise NotImplementedError
+
+    def second(self, obs: np.ndarray, snapshot: Moment | None = None) -> np.ndarray:
+        """Return what `act` would, had it drawn other numbers since each episode's start; where `stochastic`."""
+        raise NotImplementedError
+
+    def forget(self, ids: Sequence[int]) -> None:
+        """Drop what is remembered of the named slots' episodes: others start there."""
 
     def demonstrations(self) -> "Rollout | None":
         """Return recorded episodes that serve as the first round's data, or None."""

@@ -1,0 +1,1 @@
+"""Experts that know the simulator: nobody taught them, they look ahead."""
