@@ -15,7 +15,7 @@ from il.state import Once
 from il.training import export
 from il.training.vecenv import as_vec_env
 
-ALGORITHMS = {"ppo": "any", "a2c": "any", "sac": "continuous", "td3": "continuous", "ddpg": "continuous", "dqn": "discrete"}
+ALGORITHMS = {"ppo": "any", "a2c": "any", **dict.fromkeys(("sac", "td3", "ddpg"), "continuous"), "dqn": "discrete"}
 """The actions that each takes."""
 COUNTERS = "num_timesteps _n_updates _n_calls _episode_num _current_progress_remaining exploration_rate".split()
 """Plain numbers that the algorithms keep; each has some of them."""
@@ -150,7 +150,8 @@ class Agent:
             "counters": {k: _plain(getattr(model, k)) for k in COUNTERS if hasattr(model, k)},
             "parameters": _numpy(model.get_parameters()),
             "variables": {k: _numpy(getattr(model, k)) for k in model._get_torch_save_params()[1]},
-            "last": {"obs": model._last_obs, "starts": model._last_episode_starts, "raw": self.slots.env.expert_obs.copy()},
+            "last": {"obs": model._last_obs, "starts": model._last_episode_starts},
+            "raw": self.slots.env.expert_obs.copy(),
             "slots": self.slots.state(),
             "replay": self._rows.store(n),
         }
@@ -176,20 +177,20 @@ class Agent:
         self._rows.restore(state["replay"])
         if normalizer is not None:
             stored = state["normalizer"]
-            normalizer.returns, normalizer.old_obs = stored["returns"], last["raw"]
-            model._last_original_obs = last["raw"]
+            normalizer.returns, normalizer.old_obs = stored["returns"], state["raw"]
+            model._last_original_obs = state["raw"]
             for name in ("obs_rms", "ret_rms"):
                 if f"{name}.mean" in stored:
                     rms = getattr(normalizer, name)
                     rms.mean, rms.var, rms.count = (stored[f"{name}.{k}"] for k in ("mean", "var", "count"))
-        return bool((self.slots.env.expert_obs == last["raw"]).all())
+        return bool((self.slots.env.expert_obs == state["raw"]).all())
 
 
 class _Rows:
     """The replay buffer as write-once files, one for each round's new rows; algorithms without one have none."""
 
     def __init__(self, model: Any):
-        self.buffer = getattr(model, "replay_buffer", None)
+        self.buffer: Any = getattr(model, "replay_buffer", None)
         self.model = model
         self._stored = 0
         self._files: list[tuple[int, int, Once]] = []
@@ -231,6 +232,8 @@ def _arguments(kind: type, kwargs: dict[str, Any], act_dim: int) -> dict[str, An
     for key in kwargs:
         if key not in known:
             raise ConfigError(f"trainer.kwargs.{key}: {kind.__name__} has no such argument{nearest(key, known)}")
+    if kwargs.get("use_sde") and kind.__name__ == "SAC":
+        raise ConfigError("trainer.kwargs.use_sde=true: SAC's means are then clipped, which an export cannot hold")
     out = {**kwargs}
     if isinstance(out.get("train_freq"), list):
         out["train_freq"] = tuple(out["train_freq"])
@@ -241,7 +244,7 @@ def _arguments(kind: type, kwargs: dict[str, Any], act_dim: int) -> dict[str, An
     policy = dict(out.get("policy_kwargs") or {})
     if isinstance(name := policy.get("activation_fn"), str):
         if name not in export.ACTIVATIONS:
-            raise ConfigError(f"trainer.kwargs.policy_kwargs.activation_fn={name}: one of {', '.join(export.ACTIVATIONS)}")
+            raise ConfigError(f"…policy_kwargs.activation_fn={name}: one of {', '.join(export.ACTIVATIONS)}")
         policy["activation_fn"] = export.ACTIVATIONS[name]
     return {**out, "policy_kwargs": policy}
 

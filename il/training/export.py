@@ -47,7 +47,7 @@ def neutral(algo: str, model: Any, normalizer: Any, spec: EnvSpec) -> tuple[Arra
     card = {"format": 1, "env_id": spec.id, "algorithm": algo.upper(), "activation": names[policy.activation_fn],
             "output": output, "gamma": float(model.gamma)}  # fmt: skip
     if algo == "sac":
-        coefficient = model.ent_coef_tensor if model.ent_coef_optimizer is None else model.log_ent_coef.exp()
+        coefficient = model.ent_coef_tensor if model.ent_coef_optimizer is None else model.log_ent_coef.detach().exp()
         card["entropy_coefficient"] = float(coefficient)
     return {k: np.asarray(v, np.float32) for k, v in arrays.items()}, card
 

@@ -19,6 +19,7 @@ from il.envs.base import VectorEnv
 from il.errors import ConfigError
 from il.evaluate import Scores, evaluate
 from il.experts import neutral
+from il.experts.neutral import Arrays
 from il.loggers.base import Logger, RunInfo
 from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
@@ -158,9 +159,9 @@ class Training:
     def _play_round(self) -> None:
         """Learn, evaluate, record, checkpoint."""
         n, clock, before = self.round, Clock(), self.agent.env_steps
-        until = min((n + 1) * self.eval_every, self.steps)
+        until = min(max((n + 1) * self.eval_every, before + 1), self.steps)
         with clock("fit"):
-            learned = self.agent.learn(n, until, lambda done: self.logger.progress(done - before, until - before, "steps"))
+            learned = self.agent.learn(n, until, lambda at: self.logger.progress(at - before, until - before, "steps"))
         with clock("eval"):
             scores = self._evaluate(n)
         taken = self.agent.env_steps - before
@@ -170,7 +171,11 @@ class Training:
         self.run.record(row)
         self.logger.log(row)
         self.round = n + 1
-        self.run.checkpoint(n, {"round": self.round, "best": self.best, "agent": self.agent.state(n)})
+        state = self.agent.state(n)
+        self.run.checkpoint(n, {"round": self.round, "best": self.best, "agent": state})
+        kept = {self.run.path / file.name for _, _, file in state["replay"]}
+        for path in set((self.run.path / "data").glob("*.npz")) - kept:
+            path.unlink()
 
     def _evaluate(self, n: int) -> Scores:
         """Score the agent as it would be shipped; keep it where it is the best so far, or good enough to stop."""
@@ -183,7 +188,7 @@ class Training:
             neutral.write(self._expert, arrays, self._card(card, scores, self.eval_seed, "eval"))
         return scores
 
-    def _score(self, arrays: neutral.Arrays, card: dict[str, Any], episodes: int, seed: int, purpose: Purpose) -> Scores:
+    def _score(self, arrays: Arrays, card: dict[str, Any], episodes: int, seed: int, purpose: Purpose) -> Scores:
         actor = ExpertActor(neutral.MLPExpert(self.env.spec, arrays, card, "the agent"))
         return evaluate(self.env, actor, episodes, seed, purpose)
 
@@ -211,11 +216,10 @@ class Training:
         return self.stop_at_return is not None and mean >= self.stop_at_return
 
     def _spent(self) -> bool:
-        limit = self.budget.env_steps
-        return (
-            self.round >= self.total_rounds
-            or (limit is not None and self.agent.env_steps >= limit)
-            or self._enough(self.best["return_mean"])
+        limits = ((self.budget.rounds, self.round), (self.budget.env_steps, self.agent.env_steps),
+                  (self.steps, self.agent.env_steps))  # fmt: skip
+        return any(limit is not None and used >= limit for limit, used in limits) or self._enough(
+            self.best["return_mean"]
         )
 
     @property

@@ -31,7 +31,7 @@ class Slots:
         self.env, self._seed = env, seed
         self._all = np.arange(n)
         self._count, self._t = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        self._past = np.zeros((n, spec.horizon, *spec.act_shape), spec.act_dtype)
+        self._past: np.ndarray = np.zeros((n, spec.horizon, *spec.act_shape), spec.act_dtype)
         self._returns = np.zeros(n)
         self.finished: list[tuple[float, int]] = []
         act = spaces.Discrete(spec.act_dim) if spec.discrete else spaces.Box(spec.low, spec.high)  # type: ignore[arg-type]
