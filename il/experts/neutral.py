@@ -46,6 +46,21 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     return load_file(file), card
 
 
+def find(path: str, knob: str) -> Path:
+    """Return the file that a knob names, itself or by the directory of a run of ``trainer=sb3``.
+
+    Raises:
+        ConfigError: when there is none, or no card beside it.
+    """
+    place = Path(path).expanduser()
+    file = place / "expert" if place.is_dir() else place
+    for suffix in (".safetensors", ".json"):
+        if not file.with_suffix(suffix).exists():
+            raise ConfigError(f"{knob}={path}: there is no {file.with_suffix(suffix).name}; give an expert's "
+                              ".safetensors with its .json beside it, or a run directory of trainer=sb3")  # fmt: skip
+    return file
+
+
 def layers(arrays: Arrays, part: str, index: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the (weight, bias) pairs of one MLP, or of one of stacked twins."""
     count = len({k.split(".")[1] for k in arrays if k.startswith(part + ".") and k.endswith(".weight")

@@ -9,7 +9,7 @@ import torch
 
 from il.envs.base import VectorEnv
 from il.errors import ConfigError, nearest
-from il.experts.neutral import Arrays
+from il.experts.neutral import Arrays, find, read
 from il.randomness import Purpose, integer
 from il.state import Once
 from il.training import export
@@ -66,9 +66,10 @@ class Agent:
         anneal: let the learning rate fall to zero linearly.
         kwargs: arguments of the algorithm's class.
         device: torch's.
+        start: an expert in the package's own format to go on from, or None.
 
     Raises:
-        ConfigError: for arguments that the class does not take.
+        ConfigError: for arguments that the class does not take, or a start that does not fit.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Agent:
         anneal: bool,
         kwargs: dict[str, Any],
         device: str,
+        start: str | None,
     ):
         sb3 = library()
         from stable_baselines3.common.logger import Logger
@@ -103,6 +105,8 @@ class Agent:
         # it is told to learn a part at a time; schedules are about the whole
         self.model._update_current_progress_remaining = self._progress
         self._rows = _Rows(self.model)
+        if start is not None:
+            export.adopt(algo, self.model, self.normalizer, *read(find(start, "trainer.start")), start)
 
     def _progress(self, done: int, total: int) -> None:
         self.model._current_progress_remaining = max(0.0, 1.0 - done / self.steps)

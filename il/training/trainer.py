@@ -48,6 +48,7 @@ class Sb3:
         eval_every: int | None,
         eval_episodes: int,
         stop_at_return: float | None,
+        start: str | None,
         recipes: Mapping[str, dict[str, Any]],
     ):
         cfg.expert = cfg.algo = cfg.policy = None  # an expert is learnt from rewards alone
@@ -64,7 +65,7 @@ class Sb3:
             if type(value) is int and value < 1:
                 raise ConfigError(f"trainer.{name}={value}: must be at least 1")
         self.cfg, self.algo = cfg, algo
-        self.eval_episodes, self.stop_at_return = eval_episodes, stop_at_return
+        self.eval_episodes, self.stop_at_return, self.start = eval_episodes, stop_at_return, start
 
     def run(self) -> float:
         """Train; return the objective."""
@@ -80,7 +81,7 @@ class Sb3:
         slots: VectorEnv = build({**cfg.env, "n_envs": recipe["n_envs"]}, "env")
         agent = Agent(
             self.algo, slots, cfg.seed, recipe["steps"], recipe["normalize_obs"], recipe["normalize_reward"],
-            recipe["anneal"], recipe["kwargs"], device(cfg.device),
+            recipe["anneal"], recipe["kwargs"], device(cfg.device), self.start,
         )  # fmt: skip
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 import il.envs
 from il.errors import ConfigError
 from il.experts.bundled import load
+from il.experts.neutral import MLPExpert, write
 from il.training.agent import ALGORITHMS, Agent
 from tests.conftest import ROOT, rows
 from tests.test_knobs import composed
@@ -44,6 +45,7 @@ import sys
 import numpy as np
 from il.envs import make
 from il.experts.bundled import load
+from il.experts.neutral import MLPExpert, write
 env = make("CartPole-v1", 1, {{}}, None, "auto", 1, None, [])
 expert = load(env.spec, None, {str(path)!r})
 print(expert.act(np.eye(4, dtype=np.float32)).tolist(), "stable_baselines3" in sys.modules)
@@ -62,10 +64,8 @@ def test_an_export_acts_and_values_like_the_model(algo: str, sb3):
     id = "CartPole-v1" if algo == "dqn" else "Humanoid-v5" if algo == "sac" else "Pendulum-v1"
     env, off = slots(id), algo not in ("ppo", "a2c")
     kwargs = {"learning_starts": 8, "batch_size": 16, "buffer_size": 100} if off else {"n_steps": 20}
-    agent = Agent(algo, env, 0, 40, True, True, False, kwargs, "cpu")
+    agent = Agent(algo, env, 0, 40, True, True, False, kwargs, "cpu", None)
     agent.learn(0, 40, lambda done: None)
-    from il.experts.neutral import MLPExpert
-
     expert = MLPExpert(env.spec, *agent.export(), "it")
     rng = np.random.default_rng(0)
     obs = rng.normal(size=(50, *env.spec.obs_shape)).astype(np.float32)
@@ -84,6 +84,37 @@ def test_an_export_acts_and_values_like_the_model(algo: str, sb3):
             scaled = torch.from_numpy(policy.scale_action(tried))
             theirs, ours = torch.cat(policy.critic(x, scaled), 1).amin(1), expert.q(obs, tried)
     np.testing.assert_allclose(ours, theirs.numpy() * scale, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_training_starts_from_an_export(algo: str, tmp_path: Path, sb3):
+    def agent(seed: int, start: str | None) -> Agent:
+        kwargs = {"policy_kwargs": {"net_arch": [8, 8]}}
+        env = slots("CartPole-v1" if algo == "dqn" else "Pendulum-v1")
+        return Agent(algo, env, seed, 40, True, True, False, kwargs, "cpu", start)
+
+    first = agent(0, None)
+    first.normalizer.obs_rms.update(np.random.default_rng(0).normal(2, 3, (50, *first.slots.observation_space.shape)))
+    first.normalizer.ret_rms.update(np.arange(9.0))
+    arrays, card = first.export()
+    write(tmp_path / "expert", arrays, {**card, "steps": 1000})
+    again, _ = agent(1, str(tmp_path)).export()
+    assert again.keys() == arrays.keys()
+    for key, values in arrays.items():
+        np.testing.assert_allclose(again[key], values, rtol=1e-6, err_msg=key)
+    assert any((agent(1, None).export()[0][key] != values).any() for key, values in arrays.items())
+    with pytest.raises(ConfigError, match=r"trainer.start=.*/nowhere: there is no nowhere.safetensors"):
+        agent(1, str(tmp_path / "nowhere"))
+
+
+def test_a_start_of_another_size_is_refused(run: Callable[..., Path], tmp_path: Path, sb3):
+    hopper = ROOT / "il" / "experts" / "bundled" / "hopper_v5.safetensors"
+    with pytest.raises(ConfigError, match=r"has relu networks.*activation_fn=relu"):
+        run("trainer=sb3", "env=hopper", *TINY, f"trainer.start={hopper}")
+    with pytest.raises(ConfigError, match=r"layer 0 of its actor has a weight of shape \(256, 11\), here .*\(64, 11\)"):
+        run("trainer=sb3", "env=hopper", *TINY, f"trainer.start={hopper}",
+            "+trainer.kwargs.policy_kwargs={activation_fn:relu}")  # fmt: skip
+    assert not list(tmp_path.iterdir())
 
 
 def test_half_trained_on_request(run: Callable[..., Path], sb3):
@@ -163,11 +194,9 @@ print(*[m for m in sys.modules if m.startswith(("il.algos.", "il.experts.", "il.
 def test_every_recipe_is_whole_and_fits_its_algorithm(sb3):
     trainer = OmegaConf.to_container(composed("trainer=sb3").trainer)
     assert trainer["recipes"].keys() == ALGORITHMS.keys()
-    left_open = {key for key, value in trainer.items() if value is None} - {"stop_at_return"}
+    left_open = {key for key, value in trainer.items() if value is None} - {"stop_at_return", "start"}
     for algo, recipe in trainer["recipes"].items():
-        assert recipe.keys() == {"kwargs", *(key for key, value in trainer.items() if value is None)} - {
-            "stop_at_return"
-        }
+        assert recipe.keys() == {"kwargs", *left_open}
         env = slots("CartPole-v1" if algo == "dqn" else "Pendulum-v1", recipe["n_envs"])
         flags = (recipe[key] for key in ("normalize_obs", "normalize_reward", "anneal"))
-        Agent(algo, env, 0, recipe["steps"], *flags, recipe["kwargs"], "cpu")
+        Agent(algo, env, 0, recipe["steps"], *flags, recipe["kwargs"], "cpu", None)

@@ -9,7 +9,7 @@ from il.errors import ConfigError, nearest
 from il.experts.base import Expert
 from il.experts.callable import CallableExpert
 from il.experts.checks import check_env
-from il.experts.neutral import MLPExpert, read
+from il.experts.neutral import MLPExpert, find, read
 
 FOLDER = Path(__file__).parent
 
@@ -34,12 +34,7 @@ def load(spec: EnvSpec, name: str | None, path: str | None) -> Expert:
         return pretrained(spec, name)
     if name is not None:
         raise ConfigError(f"expert.name={name} and expert.path={path}: give one of them")
-    place = Path(path).expanduser()
-    file = place / "expert" if place.is_dir() else place
-    for suffix in (".safetensors", ".json"):
-        if not file.with_suffix(suffix).exists():
-            raise ConfigError(f"expert.path={path}: there is no {file.with_suffix(suffix).name}; give an expert's "
-                              ".safetensors with its .json beside it, or a run directory of trainer=sb3")  # fmt: skip
+    file = find(path, "expert.path")
     arrays, card = read(file)
     check_env(card["env_id"], spec, path, f"set env_id of {file.with_suffix('.json').name} if that misleads")
     return MLPExpert(spec, arrays, card, f"the expert {path}")
