@@ -29,7 +29,10 @@ register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
     """Build what the configuration describes, run it, return the objective."""
+    from il.start import resumed
+
     try:
+        cfg = resumed(cfg)
         result: float | None = build(cfg.trainer, "trainer")(cfg).run()
     except ConfigError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:

@@ -17,6 +17,7 @@ from il.provenance import cpu
 PARTS = {
     "rollouts": "Rollouts against the physics in them and against one gymnasium environment",
     "jobs": "Whole jobs: DAgger as in the homework, against the homework's loop and `imitation`",
+    "training": "Training an expert by PPO, against Stable-Baselines3 on its own environments",
     "fits": "Gradient steps, sampling and aggregation",
     "sweeps": "Sweeps and start-up",
     "scaling": "How cost grows",

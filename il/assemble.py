@@ -1,31 +1,27 @@
 """From a configuration to a trainer that is ready to run. Everything is checked before a directory appears."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from il.actors import ExpertActor, RandomActor
 from il.algos.base import Algorithm, Setup
-from il.config import RESUME_MAY_CHANGE, build, check, config_hash, device, plain
+from il.config import build, check, device, plain
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
 from il.evaluate import Scores, evaluate
 from il.experts.base import Expert
 from il.fit import Progress
-from il.loggers.base import RunInfo
 from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
 from il.policies.base import Policy
 from il.randomness import Purpose
 from il.run_dir import RunDir, write_text
+from il.start import overrides, run_directory, run_info
 from il.trainer import Baselines, Trainer
 from il.unfinished import RoundProgress
 from il.video.camera import Camera
@@ -41,7 +37,7 @@ class Imitation:
     """
 
     def __init__(self, cfg: DictConfig, expert_tolerance: float):
-        self.cfg = resumed(cfg)
+        self.cfg = cfg
         self.expert_tolerance = expert_tolerance
         check(self.cfg)
 
@@ -62,12 +58,12 @@ class Imitation:
         path = run_directory(cfg)
         stored = path / "baselines.json"
         baselines = Baselines.read(stored) if stored.exists() else measure(env, expert, cfg, self.expert_tolerance)
-        run = RunDir(path, config, _overrides())
+        run = RunDir(path, config, overrides())
         write_text(stored, baselines.json())
         progress.target = RoundProgress(run)
         progress.target.watch = loggers.progress
         trainer = Trainer(
-            env, expert, algo, progress.target, run, _info(run, cfg, config, algo.rounds), loggers, cfg.seed,
+            env, expert, algo, progress.target, run, run_info(run, cfg, config, algo.rounds), loggers, cfg.seed,
             cfg.eval, cfg.test, cfg.budget, baselines, _camera(cfg, config, env, expert, run.path),
         )  # fmt: skip
         trainer.info = replace(trainer.info, total_rounds=trainer.total_rounds)
@@ -136,70 +132,3 @@ def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -
         raise ConfigError(f"{source} measures {measured:.0f} on {env.spec.id}, a random policy {chance:.0f}: "
                           "it is no expert here; trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
     return Baselines(scores, random)
-
-
-def resumed(cfg: DictConfig) -> DictConfig:
-    """Return the configuration to run: the stored one where ``resume`` names a run.
-
-    Raises:
-        ConfigError: when there is no run, or the command line changes what may not change.
-    """
-    if cfg.resume is None:
-        return cfg
-    path = Path(cfg.resume)
-    if not (path / "run.json").exists():
-        raise ConfigError(f"resume={cfg.resume}: there is no run.json; give the directory of a run")
-    given = {o.lstrip("+~").split("=")[0].split(".")[0] for o in _overrides()}
-    if forbidden := sorted(given - set(RESUME_MAY_CHANGE)):
-        raise ConfigError(f"resume={cfg.resume} takes its configuration from there; {forbidden[0]} may not change "
-                          f"(only {', '.join(RESUME_MAY_CHANGE[:3])}): leave it out, or start a new run")  # fmt: skip
-    stored = OmegaConf.create(yaml.safe_load((path / "config.yaml").read_text()))
-    assert isinstance(stored, DictConfig)
-    for key in given | {"resume"}:
-        stored[key] = cfg[key]
-    return stored
-
-
-def run_directory(cfg: DictConfig) -> Path:
-    """Return where the run goes; creates nothing.
-
-    Raises:
-        ConfigError: when a sweep's jobs would share one directory.
-    """
-    if cfg.resume is not None:
-        return Path(cfg.resume)
-    hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if hydra is not None and hydra.mode == RunMode.MULTIRUN:
-        if cfg.out is not None:
-            raise ConfigError(
-                f"out={cfg.out} names one directory, but each job of a sweep has its own: use hydra.sweep.dir="
-            )
-        return Path(hydra.sweep.dir) / hydra.sweep.subdir
-    if cfg.out is not None:
-        return Path(cfg.outputs_dir) / cfg.out
-    choices = hydra.runtime.choices if hydra is not None else {"env": "env", "algo": "algo"}
-    return Path(cfg.outputs_dir) / choices["env"] / choices["algo"] / os.environ.get("IL_STAMP", "run")
-
-
-def _overrides() -> list[str]:
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
-def _info(run: RunDir, cfg: DictConfig, config: dict[str, Any], rounds: int) -> RunInfo:
-    """Return names that are equal for runs that differ in their seed only."""
-    choices = run.info.get("choices") or _choices()  # stored ones win: resume=DIR has the defaults on its command line
-    env, algo = choices.get("env") or cfg.env.get("id", "env"), choices.get("algo") or "algo"
-    varied = [o for o in _overrides() if o.split("=")[0] not in {"seed", "env", "algo", *RESUME_MAY_CHANGE}]
-    without_seed = {k: v for k, v in config.items() if k != "seed"}
-    group = f"{env}-{algo}" + (f"-{config_hash(without_seed)[:6]}" if varied else "")
-    run.update(name=f"{group}-s{cfg.seed}", group=group, choices=choices)
-    return RunInfo(
-        dir=run.path, id=run.info["wandb_id"], name=f"{group}-s{cfg.seed}"[:128], group=group[:128], job_type="train",
-        config=config, tags=[t[:64] for t in (algo, env)], resumed=run.info["attempts"] > 1, total_rounds=rounds,
-    )  # fmt: skip
-
-
-def _choices() -> dict[str, str | None]:
-    """Return which file of each group the command line chose."""
-    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
-    return {group: name for group, name in choices.items() if "/" not in group}

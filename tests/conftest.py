@@ -34,8 +34,8 @@ def run(tmp_path: Path) -> "Callable[..., Path]":
     """Run a configuration in this process, as launch.py would, and return its directory."""
     from hydra import compose, initialize_config_dir
 
-    from il.assemble import Imitation
-    from il.config import register
+    from il.config import build, register
+    from il.start import resumed
 
     def run(*overrides: str, out: str = "run", outputs: Path = tmp_path) -> Path:
         register()
@@ -44,7 +44,8 @@ def run(tmp_path: Path) -> "Callable[..., Path]":
                 "config",
                 overrides=[*SMALL, f"outputs_dir={outputs}", f"out={out}", *overrides],
             )
-        Imitation(cfg, cfg.trainer.expert_tolerance).run()
+        cfg = resumed(cfg)
+        build(cfg.trainer, "trainer")(cfg).run()
         return outputs / out
 
     return run

@@ -28,8 +28,8 @@ LAYERS = """
     algos
     evaluate video
     run_dir unfinished loggers
-    trainer
-    assemble
+    start trainer
+    assemble training
     sweep
     report evaluation
     __main__

@@ -15,6 +15,10 @@ TINY = (
     "logger=none env.n_envs=4 env.horizon=40 eval.episodes=1 eval.stochastic=false test.episodes=2 budget.rounds=2 "
     "algo.first_steps=60 algo.steps=60 policy.fit.steps=20 trainer.expert_tolerance=0"
 ).split()
+TINY_TRAINING = (
+    "logger=none env.n_envs=4 env.horizon=40 trainer.n_envs=4 trainer.steps=400 trainer.eval_every=200 "
+    "trainer.eval_episodes=2 test.episodes=2"
+).split()
 README = (ROOT / "README.md").read_text()
 
 
@@ -64,3 +68,12 @@ def test_the_commands_with_own_files(tmp_path: Path, shared: Path) -> None:
         assert "…" not in command
         slurm = "slurm" in command
         follow(command, tmp_path, *(["hydra.launcher.dry_run=true"] if slurm else TINY))
+
+
+@pytest.mark.slow
+def test_the_commands_that_train_an_expert(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    found = commands("shell")
+    assert len(found) == 3
+    for command in found:
+        follow(command, tmp_path, *(TINY_TRAINING if "trainer=sb3" in command else TINY))

@@ -1,17 +1,19 @@
 """The package's own format for experts: a .safetensors of plain MLPs and a .json card.
 
 Arrays (float32, weights as (in, out)): ``actor.K.weight/bias``; ``obs.mean``, ``obs.std``, ``obs.clip`` where inputs
-are standardised; ``value.K.…`` for V(s) times ``value.scale``; ``critics.K.…`` with a leading axis for twins, of
-which the smaller Q(s, a) counts. The card says what they mean: see bundled/README.md.
+are standardised; ``act.low``, ``act.high`` where actions have other bounds than ±1; ``value.K.…`` for V(s) times
+``value.scale``; ``critics.K.…`` with a leading axis for twins, of which the smaller Q(s, a) counts, times
+``critics.scale``. The card says what they mean: see bundled/README.md.
 """
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from il.envs.base import EnvSpec
 from il.errors import ConfigError
@@ -22,11 +24,13 @@ Arrays = dict[str, np.ndarray]
 
 
 def write(path: Path, arrays: Arrays, card: dict[str, Any]) -> None:
-    """Write `path`.safetensors and `path`.json; the card gets the digest."""
-    file = path.with_suffix(".safetensors")
-    save_file({k: np.asarray(v, np.float32, order="C") for k, v in arrays.items()}, file)
-    card = {**card, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    """Write `path`.safetensors and `path`.json, each atomically; the card gets the digest."""
+    content = save({k: np.asarray(v, np.float32, order="C") for k, v in arrays.items()})
+    card = {**card, "sha256": hashlib.sha256(content).hexdigest()}
+    for suffix, data in ((".safetensors", content), (".json", (json.dumps(card, indent=1) + "\n").encode())):
+        partial = path.with_name(f".{path.name}{suffix}.partial")
+        partial.write_bytes(data)
+        os.replace(partial, path.with_suffix(suffix))
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -40,6 +44,21 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if hashlib.sha256(file.read_bytes()).hexdigest() != card["sha256"]:
         raise ConfigError(f"{file} is damaged: its sha256 is not that of its card")
     return load_file(file), card
+
+
+def find(path: str, knob: str) -> Path:
+    """Return the file that a knob names, itself or by the directory of a run of ``trainer=sb3``.
+
+    Raises:
+        ConfigError: when there is none, or no card beside it.
+    """
+    place = Path(path).expanduser()
+    file = place / "expert" if place.is_dir() else place
+    for suffix in (".safetensors", ".json"):
+        if not file.with_suffix(suffix).exists():
+            raise ConfigError(f"{knob}={path}: there is no {file.with_suffix(suffix).name}; give an expert's "
+                              ".safetensors with its .json beside it, or a run directory of trainer=sb3")  # fmt: skip
+    return file
 
 
 def layers(arrays: Arrays, part: str, index: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -67,6 +86,8 @@ class MLPExpert(Expert):
     def __init__(self, spec: EnvSpec, arrays: Arrays, card: dict[str, Any], source: str):
         self.arrays, self.card, self.discrete = arrays, card, spec.discrete
         self._actor = layers(arrays, "actor")
+        low, high = arrays.get("act.low", np.float32(-1)), arrays.get("act.high", np.float32(1))
+        self._low, self._high, self._middle, self._half = low, high, (high + low) / 2, (high - low) / 2
         inputs, outputs = len(self._actor[0][0]), self._actor[-1][0].shape[1]
         require_sizes(spec, inputs, outputs, source)
         returns = card.get("returns", {})
@@ -90,9 +111,9 @@ class MLPExpert(Expert):
         out = run_layers(self._normalized(obs), self._actor, self.card["activation"])
         match self.card["output"]:
             case "clip":
-                return np.clip(out, -1, 1)
+                return np.clip(out, self._low, self._high)
             case "tanh":
-                return np.tanh(out)
+                return np.tanh(out) * self._half + self._middle
             case "argmax":
                 return out.argmax(-1)
         return out
@@ -105,9 +126,13 @@ class MLPExpert(Expert):
     def q(self, obs: np.ndarray, act: np.ndarray | None) -> np.ndarray:
         """See `Expert.q`; the smaller of the twins. SAC's is the soft Q of its last entropy coefficient."""
         obs = self._normalized(obs)
-        inputs = obs if act is None or self.discrete else np.concatenate([obs, act], 1)
+        if not self.discrete and act is not None:
+            inputs = np.concatenate([obs, (act - self._middle) / self._half], 1)
+        else:
+            inputs = obs
         activation = self.card.get("critic_activation", self.card["activation"])
         values = np.min([run_layers(inputs, critic, activation) for critic in self._critics], 0)
+        values = values * self.arrays.get("critics.scale", np.float32(1))
         if not self.discrete:
             return values[:, 0]
         return values if act is None else np.take_along_axis(values, act[:, None], 1)[:, 0]

@@ -44,7 +44,7 @@ class ConsoleLogger(Logger):
         if "train/loss" in row:
             parts.append(f"loss {row['train/loss']:.3g}")
         parts.append(f"{row['time/total']:.1f} s")
-        self._line("  ".join(parts))
+        self._line("  ".join(parts) + self._left(time.monotonic()))
 
     def progress(self, done: int, total: int, what: str) -> None:
         """Redraw the live line, at most ten times a second."""
@@ -60,10 +60,10 @@ class ConsoleLogger(Logger):
         self.stream.flush()
 
     def _left(self, now: float) -> str:
-        played = self._rounds - (self._first or 0)
-        if played < 1:
+        played, rest = self._rounds - (self._first or 0), self.run.total_rounds - self._rounds
+        if played < 1 or rest < 1:
             return ""
-        left = (now - self._start) / played * (self.run.total_rounds - self._rounds)
+        left = (now - self._start) / played * rest
         return f"  {int(left) // 60}:{int(left) % 60:02d} left"
 
     def summary(self, values: dict[str, Any]) -> None:

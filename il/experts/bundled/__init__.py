@@ -8,7 +8,8 @@ from il.envs.base import EnvSpec
 from il.errors import ConfigError, nearest
 from il.experts.base import Expert
 from il.experts.callable import CallableExpert
-from il.experts.neutral import MLPExpert, read
+from il.experts.checks import check_env
+from il.experts.neutral import MLPExpert, find, read
 
 FOLDER = Path(__file__).parent
 
@@ -16,6 +17,27 @@ FOLDER = Path(__file__).parent
 def cards() -> dict[str, dict[str, Any]]:
     """Return the cards of all bundled experts by name."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def load(spec: EnvSpec, name: str | None, path: str | None) -> Expert:
+    """Return a bundled expert, or one of the same format from elsewhere.
+
+    Args:
+        spec: the environment.
+        name: see `pretrained`.
+        path: a file of the package's own format, or the directory of a run of ``trainer=sb3``.
+
+    Raises:
+        ConfigError: when there is none, or it was made for another environment.
+    """
+    if path is None:
+        return pretrained(spec, name)
+    if name is not None:
+        raise ConfigError(f"expert.name={name} and expert.path={path}: give one of them")
+    file = find(path, "expert.path")
+    arrays, card = read(file)
+    check_env(card["env_id"], spec, path, f"set env_id of {file.with_suffix('.json').name} if that misleads")
+    return MLPExpert(spec, arrays, card, f"the expert {path}")
 
 
 def pretrained(spec: EnvSpec, name: str | None) -> Expert:

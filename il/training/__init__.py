@@ -1,0 +1,1 @@
+"""Training an expert by reinforcement learning, with other people's algorithms on our environments."""
