@@ -63,6 +63,7 @@ class Imitation:
         stored = path / "baselines.json"
         baselines = Baselines.read(stored) if stored.exists() else measure(env, expert, cfg, self.expert_tolerance)
         run = RunDir(path, config, _overrides())
+        run.update(expert=vars(expert.provenance))
         write_text(stored, baselines.json())
         progress.target = RoundProgress(run)
         progress.target.watch = loggers.progress

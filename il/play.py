@@ -51,7 +51,7 @@ def play(
     wanted: Callable[[int, int], int],
     on_step: Callable[[Step, View], None],
     stop_at: int | None = None,
-    before_step: Callable[[View], None] | None = None,
+    before_step: Callable[[View, np.ndarray, np.ndarray], None] | None = None,
 ) -> None:
     """Play whole episodes in lockstep until no more are wanted.
 
@@ -62,7 +62,8 @@ def play(
         wanted: from the number of finished episodes and of their steps, how many should be running.
         on_step: hears about every lockstep, after it.
         stop_at: ends every episode after so many steps.
-        before_step: called with the live slots after the actor has chosen and before they step.
+        before_step: called with the live slots, their episodes' numbers and steps after the actor has chosen and before
+            they step.
 
     Raises:
         EpisodeError: when the environment raises or returns a value that is not finite; names seed, episode, step.
@@ -79,7 +80,7 @@ def play(
         expert_obs = view.expert_obs if separate_view else None
         act, who = actor.act(view, now)
         if before_step is not None:
-            before_step(view)
+            before_step(view, index, now)
         try:
             reward, terminated, truncated = env.step(act, ids)
         except SlotError as error:

@@ -219,7 +219,7 @@ def label(rollout: Rollout, expert: Expert | None, which: Label) -> None:
     for start in range(0, len(rows), LABEL_BATCH):
         batch = rows[start : start + LABEL_BATCH]
         assert expert is not None, "labels need an expert"
-        rollout.label[batch] = expert.act(view[batch])
+        rollout.label[batch] = expert.act_at(view[batch], rollout.t[batch])
 
 
 class _Recorder:
@@ -233,7 +233,7 @@ class _Recorder:
         self.steps = 0
         self.labels = np.empty(0)
 
-    def before(self, view: View) -> None:
+    def before(self, view: View, index: np.ndarray, t: np.ndarray) -> None:
         """Ask a planner now, while the simulator is still in the state to be labelled."""
         assert self.expert is not None
         self.labels = self.expert.act(view.expert_obs, view.env.snapshot(view.ids))

@@ -51,9 +51,10 @@ def _measure(env: VectorEnv, actor: Actor, judge: Expert | None, options: Option
     returns, lengths, costs = np.zeros(options.episodes), np.zeros(options.episodes), np.zeros(options.episodes)
     asked: list[np.ndarray] = []
 
-    def ask(view: View) -> None:
+    def ask(view: View, index: np.ndarray, t: np.ndarray) -> None:
         assert judge is not None, "called only with a judge"
-        asked[:] = [judge.act(view.expert_obs, env.snapshot(view.ids) if judge.needs_snapshot else None)]
+        obs = view.expert_obs
+        asked[:] = [judge.act(obs, env.snapshot(view.ids)) if judge.needs_snapshot else judge.act_at(obs, t)]
 
     def on_step(step: Step, view: View) -> None:
         returns[step.index] += step.reward
@@ -103,7 +104,7 @@ def _play(
     actor: Actor,
     options: Options,
     on_step: Callable[[Step, View], None],
-    before_step: Callable[[View], None] | None,
+    before_step: Callable[[View, np.ndarray, np.ndarray], None] | None,
 ) -> None:
     play(
         env,

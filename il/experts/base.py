@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from il.actors import Actor
     from il.rollout import Rollout
 
 
@@ -40,6 +41,8 @@ class Expert:
     """Whether `act` wants simulator states: a planner."""
     can: frozenset[str] = frozenset()
     """Critics it offers: a subset of {"q", "value"}."""
+    driver: "Actor | None" = None
+    """Plays its episodes where an action follows from more than the state: for a mixture. None: `act` does."""
 
     def act(self, obs: np.ndarray, snapshot: Any = None) -> np.ndarray:
         """Return its deterministic actions for a batch.
@@ -52,6 +55,10 @@ class Expert:
             float32 [B, act_dim], unclipped, or int64 [B].
         """
         raise NotImplementedError
+
+    def act_at(self, obs: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return what `act` does for rows that are steps `t` [B] of episodes, which matters to a mixture only."""
+        return self.act(obs)
 
     def demonstrations(self) -> "Rollout | None":
         """Return recorded episodes that serve as the first round's data, or None."""
