@@ -1,6 +1,6 @@
 """How well critics judge actions: those that experts bring, and those fitted to experts' episodes.
 
-    python -m results.critics zoo=DIR      the folder of Stable-Baselines3's trained agents; without it their rows are left out
+    python -m results.critics zoo=DIR      the folder of rl-zoo's agents; without it their rows are left out
 
 Writes results/critics.md after every row. Runs that are finished are not run again.
 """
@@ -21,8 +21,8 @@ from il.experts.base import Expert
 from il.rollout import Collect, Rollout, collect
 from results.runs import ROOT, finished
 
-STATES, STEPS, SEED = 200, 400, 1000
-"""States judged, steps simulated from each, and the seed of the episodes they come from."""
+STATES, STEPS, SEED, GAMMA = 200, 400, 1000, 0.99
+"""States judged, steps simulated from each, seed of the episodes they come from, discount."""
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,90 @@ def figures(advantage: np.ndarray, p: Pairs) -> dict[str, float]:
         "spearman": spearman(advantage, true),
         "true": float((true < 0).mean()),
     }
+
+
+CASES = {
+    "reacher": ("Reacher, feedback law", "env=reacher"),
+    "double": ("InvertedDoublePendulum, linear-quadratic regulator", "env=inverted_double_pendulum"),
+    "swimmer": ("Swimmer, linear policy", "env=swimmer"),
+    "pendulum": (
+        "Pendulum, SAC of the zoo",
+        "env=pendulum expert=sb3 expert.path={zoo}/sac/Pendulum-v1/Pendulum-v1.zip",
+    ),
+    "walker": ("Walker2d, bundled PPO", "env=walker2d"),
+    "cheetah": ("HalfCheetah, bundled PPO", "env=halfcheetah"),
+    "cheetah_zoo": (
+        "HalfCheetah, SAC of the zoo",
+        "env=halfcheetah_v4 expert=sb3 expert.path={zoo}/sac/HalfCheetah-v3/HalfCheetah-v3.zip",
+    ),
+    "hopper": ("Hopper, bundled SAC", "env=hopper"),
+}
+"""By directory: the expert, and the overrides that choose it."""
+COMMAND = (
+    "python launch.py algo=aggrevated expert.critic=fit {overrides} algo.rounds=3 budget.rounds=2 eval.episodes=5 "
+    "eval.stochastic=false test.episodes=5 logger=none out=results/critics/{name}"
+)
+ABOUT = """# Critics
+
+Made by `python -m results.critics zoo=DIR`. Does a critic of the expert know which actions are good? {states} states
+of episodes that nothing was fitted to, half of them visited by the expert and half by a learner that cloned 2000
+labels; in each the expert's action and a uniformly random one. *Preferred*: in what share of the states the critic puts
+the expert's action above the random one; in brackets among the expert's and the learner's states. *Rank correlation*:
+Spearman's, of what the random action costs by the critic with what it costs in simulation: both actions are taken from
+a snapshot of the state, then the expert acts for {steps} steps; rewards are discounted by .99. A critic passes with at
+least 90 % and .5.
+
+*Simulation* is the share of states in which the expert's action really is the better one. Where it is low, a critic
+passes only by being smoother than the truth: Hopper and HalfCheetah are chaotic, a small change of one action leads to
+another gait some hundred steps later, and this lottery is worth more than the action itself.
+
+`own` critics come with the expert: Q of SAC (the smaller of its twins; on its own reward scale and with its entropy
+bonus), V of PPO by one step of look-ahead, r + γV(s'). `fitted` ones are those of `expert.critic=fit` with its
+defaults, by Q and by V; the same run makes the learner:
+
+    {command}
+
+| expert | simulation | critic | preferred, % | rank correlation | passes |
+|---|---|---|---|---|---|
+"""
+
+
+def rows(name: str, zoo: str) -> list[str]:
+    """Run one expert's case and return its rows."""
+    title, overrides = CASES[name]
+    finished(COMMAND.format(name=name, overrides=overrides.format(zoo=zoo)))
+    run = load(ROOT / "outputs" / "results" / "critics" / name, [])
+    assert isinstance(run.algo, AggreVaTeD) and run.algo.fitted is not None
+    p = pairs(run.env, run.expert, PolicyActor(run.algo.policy, 1), GAMMA)
+    judged = {}
+    for which, critic in (("own", run.expert), ("fitted", run.algo.fitted)):
+        if "q" in critic.can:
+            judged[f"{which} Q"] = figures(by_q(critic, p), p)
+        if "value" in critic.can:
+            judged[f"{which} V"] = figures(by_value(critic, p, GAMMA), p)
+    return [
+        f"| {title} | {100 * f['true']:.0f} % | {critic} | {100 * f['preferred']:.0f} ({100 * f['expert']:.0f}, "
+        f"{100 * f['learner']:.0f}) | {f['spearman']:.2f} | {'yes' if passes(f) else 'no'} |"
+        for critic, f in judged.items()
+    ]
+
+
+def passes(f: dict[str, float]) -> bool:
+    """Tell whether a critic is good enough."""
+    return f["preferred"] >= 0.9 and f["spearman"] >= 0.5
+
+
+def main(zoo: str | None) -> None:
+    """Make the table."""
+    lines = []
+    for name, (_, overrides) in CASES.items():
+        if "{zoo}" in overrides and zoo is None:
+            continue
+        lines += rows(name, str(Path(zoo).resolve()) if zoo else "")
+        command = COMMAND.format(name="NAME", overrides="env=… expert=…")
+        text = ABOUT.format(states=STATES, steps=STEPS, command=command) + "\n".join(lines) + "\n"
+        (ROOT / "results" / "critics.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main(dict(argument.split("=", 1) for argument in sys.argv[1:]).get("zoo"))
