@@ -118,13 +118,18 @@ class ExpertActor(Actor):
         self.expert = expert
 
     def reset(self, ids: Sequence[int], episodes: Sequence[Episode]) -> None:
-        """Let the expert forget the episodes before."""
+        """Let the expert forget the episodes before, or prepare those of a mixture."""
         self.expert.forget(ids)
+        if self.expert.driver is not None:
+            self.expert.driver.reset(ids, episodes)
 
     def act(self, view: View, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the expert about every slot; `who` is EXPERT, 0."""
+        who = np.zeros(len(view.ids), np.int64)
+        if self.expert.driver is not None:
+            return self.expert.driver.act(View(view.env, view.ids, view.expert_obs), t)[0], who
         snapshot = view.moment(t) if self.expert.needs_snapshot else None
-        return self.expert.act(view.expert_obs, snapshot), np.zeros(len(view.ids), np.int64)
+        return self.expert.act(view.expert_obs, snapshot), who
 
 
 class PolicyActor(Actor):

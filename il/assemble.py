@@ -59,6 +59,7 @@ class Imitation:
         stored = path / "baselines.json"
         baselines = Baselines.read(stored) if stored.exists() else measure(env, expert, cfg, self.expert_tolerance)
         run = RunDir(path, config, overrides())
+        run.update(expert=vars(expert.provenance))
         write_text(stored, baselines.json())
         progress.target = RoundProgress(run)
         progress.target.watch = loggers.progress
@@ -81,7 +82,14 @@ def build_parts(cfg: DictConfig, progress: Progress) -> tuple[VectorEnv, Expert,
         policy: Policy = make_policy(spec=env.spec, generator=generator).to(where)
         return policy.flatten()
 
-    algo: Algorithm = build(cfg.algo, "algo")(Setup(env, expert, new_policy, cfg.seed, progress))
+    critic = cfg.expert.critic
+    if critic not in ("own", "fit"):
+        raise ConfigError(f"expert.critic={critic}: own or fit")
+    algo: Algorithm = build(cfg.algo, "algo")(Setup(env, expert, critic, new_policy, cfg.seed, progress))
+    if critic == "fit" and not algo.uses_critic:
+        raise ConfigError(
+            f"expert.critic=fit, but {type(algo).__name__} asks no critic: use algo=aggrevated, or leave it out"
+        )
     return env, expert, algo
 
 

@@ -1,5 +1,6 @@
 """The run's configuration: its schema, and turning parts of it into objects."""
 
+import copy
 import hashlib
 import importlib
 import inspect
@@ -147,6 +148,10 @@ def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in tree.items() for k, v in _flatten(value, f"{prefix}{key}.").items()}
 
 
+READ_BY_THE_RUN = {"expert": {"critic"}}
+"""Knobs beside a part's own, which the part does not take."""
+
+
 def build(node: Any, knob: str, **known: Any) -> Any:
     """Make the object that a part of the configuration describes.
 
@@ -158,6 +163,11 @@ def build(node: Any, knob: str, **known: Any) -> Any:
     Raises:
         ConfigError: when the target cannot be imported (with the real cause) or does not take a knob.
     """
+    if beside := READ_BY_THE_RUN.get(knob, set()) & set(node):
+        node = copy.deepcopy(node)
+        OmegaConf.set_struct(node, False)
+        for key in beside:
+            del node[key]
     target = node.get("_target_")
     if target is None:
         raise ConfigError(f"{knob} has no _target_: choose one with {knob}=NAME")

@@ -20,14 +20,14 @@ from il.rollout import Collect, Rollout
 
 HELD_OUT = 10
 """Every so-many-th episode measures the critic instead of fitting it."""
+RATES = (1.0, 0.2, 0.04)
+"""Shares of the learning rate, for a third of the gradient steps each: advantages are small beside the values."""
 
 
 @dataclass(frozen=True)
 class CriticSettings:
-    """Where critics come from, and how one is fitted."""
+    """How a critic is fitted."""
 
-    source: str
-    """expert (its own) or fit."""
     steps: int
     """Environment steps to fit to, in whole episodes."""
     prefix: int
@@ -36,8 +36,10 @@ class CriticSettings:
     """Share of random actions before it does."""
     passes: int
     """Fits of V, each to returns that the one before continues where episodes were cut off."""
+    members: int
+    """Networks of each kind, whose mean counts."""
     depth: int
-    """Hidden layers of V and of Q."""
+    """Hidden layers of each."""
     width: int
     """Units in each."""
     activation: str
@@ -45,14 +47,12 @@ class CriticSettings:
     normalize: bool
     """Standardise inputs."""
     fit: dict[str, Any]
-    """As in a policy; `steps` are those of each pass and of Q."""
+    """As in a policy; `steps` are those of each pass and of the advantage."""
 
     def __post_init__(self) -> None:
-        if self.source not in ("expert", "fit"):
-            raise ConfigError(f"algo.critic.source={self.source}: expert or fit")
         if not 0 <= self.random <= 1:
             raise ConfigError(f"algo.critic.random={self.random}: must lie in [0, 1]")
-        for name in ("steps", "prefix", "passes"):
+        for name in ("steps", "prefix", "passes", "members"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"algo.critic.{name}={getattr(self, name)}: at least 1")
 
@@ -84,12 +84,13 @@ def ended_by_expert(rollout: Rollout) -> np.ndarray:
 
 
 class FittedCritic:
-    """V(s) and Q(s, a) of an expert, by Monte-Carlo returns and one step of look-ahead.
+    """V(s) and Q(s, a) = V(s) + A(s, a) of an expert, by Monte-Carlo returns and one step of look-ahead.
 
     Episodes start with a learner (or the expert) and random actions, take one random action, and are ended by the
     expert: so V is fitted where learners go, not only where the expert does. V is regressed on returns; where an
     episode was cut off, the previous pass continues it (a never-ending stream of the mean reward before the first).
-    Q is regressed on r + γV(s'), and where the expert took over on the mean of that and the return.
+    A is regressed on r + γV(s') - V(s), and where the expert took over on the mean of that and of the return in its
+    place. Of the expert's own action it is zero, in every state. Each is the mean of several networks.
 
     Args:
         spec: the environment; critics see the expert's view.
@@ -102,16 +103,18 @@ class FittedCritic:
 
     def __init__(self, spec: EnvSpec, settings: CriticSettings, gamma: float, seed: int):
         self.spec, self.settings, self.gamma, self.seed = spec, settings, gamma, seed
-        size = int(np.prod(spec.expert_obs_shape))
-        self._v = self._net(0, size, 1)
-        self._q = self._net(1, size, spec.act_dim) if spec.discrete else self._net(1, size + spec.act_dim, 1)
-        self._scale = np.array([0.0, 1.0])
+        size, members = int(np.prod(spec.expert_obs_shape)), range(settings.members)
+        inputs, outputs = (size, spec.act_dim) if spec.discrete else (size + spec.act_dim, 1)
+        self._v = [self._net((0, k), size, 1) for k in members]
+        self._a = [self._net((1, k), inputs, outputs) for k in members]
+        self._scale = np.array([0.0, 1.0, 1.0])
+        """Mean and spread of returns, and size of advantages."""
 
-    def _net(self, index: int, inputs: int, outputs: int) -> Policy:
+    def _net(self, index: tuple[int, int], inputs: int, outputs: int) -> Policy:
         """Return a network, in the guise of a policy whose action is the estimate."""
         s = self.settings
         spec = replace(self.spec, obs_shape=(inputs,), discrete=False, act_dim=outputs)
-        rng = generator(self.seed, Purpose.CRITIC, 0, index)
+        rng = generator(self.seed, Purpose.CRITIC, 0, *index)
         return DeterministicPolicy(spec, rng, s.depth, s.width, s.activation, s.normalize, s.fit).flatten()
 
     def request(self, expert: Expert, learner: Actor | None) -> Collect:
@@ -123,28 +126,36 @@ class FittedCritic:
             [roam, RandomActor(self.spec), ExpertActor(expert)],
             lambda rng, horizon: np.array([rng.integers(longest), 1]),
         )
-        return Collect(actor, steps=self.settings.steps, label="acted")
+        return Collect(actor, steps=self.settings.steps, label="all")
 
     # -- asking -----------------------------------------------------------------------------------------------
 
     def value(self, obs: np.ndarray) -> np.ndarray:
         """See `Expert.value`."""
-        return self._unscaled(self._v.outputs(_flat(obs))[:, 0])
+        return (_mean(self._v, _flat(obs))[:, 0] * self._scale[1] + self._scale[0]).astype(np.float32)
 
     def q(self, obs: np.ndarray, act: np.ndarray | None) -> np.ndarray:
         """See `Expert.q`."""
-        if not self.spec.discrete:
-            assert act is not None, "continuous actions cannot all be listed"
-            return self._unscaled(self._q.outputs(np.concatenate([_flat(obs), act], 1))[:, 0])
-        values = self._unscaled(self._q.outputs(_flat(obs)))
-        return values if act is None else np.take_along_axis(values, act[:, None], 1)[:, 0]
+        if act is None:
+            assert self.spec.discrete, "continuous actions cannot all be listed"
+            return self.value(obs)[:, None] + _mean(self._a, _flat(obs)) * np.float32(self._scale[2])
+        return self.value(obs) + self._advantage(obs, act)
+
+    def _advantage(self, obs: np.ndarray, act: np.ndarray) -> np.ndarray:
+        """Return A(s, a), float32 [B]."""
+        if self.spec.discrete:
+            values = np.take_along_axis(_mean(self._a, _flat(obs)), act[:, None], 1)[:, 0]
+        else:
+            values = _mean(self._a, np.concatenate([_flat(obs), act], 1))[:, 0]
+        return values * np.float32(self._scale[2])
 
     def q_gradient(self, obs: np.ndarray, act: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Expert.q_gradient`."""
         actions = torch.from_numpy(act).requires_grad_()
-        values = self._q(torch.cat([torch.from_numpy(_flat(obs)), actions], 1))[:, 0]
-        (slope,) = torch.autograd.grad(values.sum(), actions)
-        return self._unscaled(values.detach().numpy()), slope.numpy() * np.float32(self._scale[1])
+        inputs = torch.cat([torch.from_numpy(_flat(obs)), actions], 1)
+        advantage = torch.stack([net(inputs)[:, 0] for net in self._a]).mean(0) * float(self._scale[2])
+        (slope,) = torch.autograd.grad(advantage.sum(), actions)
+        return self.value(obs) + advantage.detach().numpy(), slope.numpy()
 
     # -- fitting ----------------------------------------------------------------------------------------------
 
@@ -158,7 +169,8 @@ class FittedCritic:
 
         Returns:
             ``critic/…``: rms error and correlation of V, and correlation of the advantage of the actions after which
-            the expert took over, against returns. Those that the held-out episodes are too few for are missing.
+            the expert took over, against returns; how often the expert's action counts for more than those that
+            others took. Those that the held-out episodes are too few for are missing.
 
         Raises:
             ConfigError: when the expert never took over.
@@ -167,33 +179,42 @@ class FittedCritic:
         if not (acted & kept).any():
             raise ConfigError("the critic has nothing to be fitted to: no episode lasted until the expert took over; "
                               "lower algo.critic.prefix or algo.critic.random")  # fmt: skip
-        obs, adam = _flat(rollout.expert_view), Adam(self._v)
+        obs, adams = _flat(rollout.expert_view), [Adam(net) for net in self._v]
         tail = np.full(len(rollout.seed), rollout.reward[acted].mean() / max(1 - self.gamma, 1e-3))
+        rows = acted & kept
         for k in range(self.settings.passes):
             returns = to_go(rollout, self.gamma, tail)
             if k == 0:
-                self._scale = np.array([returns[acted].mean(), max(returns[acted].std(), 1e-6)])
-            rows = acted & kept
-            self._regress(self._v, adam, obs[rows], self._scaled(returns[rows])[:, None], (*key, 0, k), progress)
+                self._scale[:2] = returns[acted].mean(), max(returns[acted].std(), 1e-6)
+            targets = ((returns[rows] - self._scale[0]) / self._scale[1])[:, None]
+            for member, (net, adam) in enumerate(zip(self._v, adams, strict=True)):
+                self._regress(net, adam, obs[rows], targets, (*key, 0, k, member), progress)
             tail = self.value(rollout.final_expert_view).astype(float)
         returns = to_go(rollout, self.gamma, tail)
         took_over = np.append(~acted[:-1] & acted[1:] & (rollout.episode[1:] == rollout.episode[:-1]), False)
-        inputs, targets, objective = self._q_data(rollout, obs, returns, took_over)
-        self._regress(self._q, Adam(self._q), inputs[kept], targets[kept], (*key, 1), progress, objective)
-        return self._measure(rollout, returns, acted & ~kept, took_over & ~kept)
+        inputs, targets, objective = self._advantages(rollout, obs, returns, took_over, kept)
+        for member, net in enumerate(self._a):
+            self._regress(net, Adam(net), inputs, targets, (*key, 1, member), progress, objective)
+        return self._measure(rollout, returns, acted & ~kept, took_over & ~kept, (rollout.who != EXPERT) & ~kept)
 
-    def _q_data(
-        self, rollout: Rollout, obs: np.ndarray, returns: np.ndarray, took_over: np.ndarray
+    def _advantages(
+        self, rollout: Rollout, obs: np.ndarray, returns: np.ndarray, took_over: np.ndarray, kept: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Objective]:
-        """Return inputs, scaled targets and loss of the regression of Q."""
+        """Return inputs, scaled targets and loss of the regression of A: others' actions, then the expert's."""
         after = np.where(rollout.terminated, 0.0, self.value(rollout.next_obs(np.arange(len(rollout)), expert=True)))
-        targets = rollout.reward + self.gamma * after
-        targets[took_over] = (targets[took_over] + returns[took_over]) / 2
-        scaled = self._scaled(targets)[:, None]
+        q = rollout.reward + self.gamma * after
+        q[took_over] = (q[took_over] + returns[took_over]) / 2
+        others, own = kept & (rollout.who != EXPERT), kept & rollout.labelled
+        targets = (q - self.value(rollout.expert_view))[others]
+        self._scale[2] = max(targets.std(), 1e-6) if len(targets) else 1.0
+        targets = np.append(targets / self._scale[2], np.zeros(own.sum()))[:, None]
+        states = np.concatenate([obs[others], obs[own]])
+        act = np.concatenate([rollout.act[others], rollout.label[own]])
         if self.spec.discrete:
-            return obs, np.concatenate([rollout.act[:, None].astype(np.float32), scaled], 1), chosen_output
-        act = rollout.act if self.spec.low is None else np.clip(rollout.act, self.spec.low, self.spec.high)
-        return np.concatenate([obs, act], 1), scaled, imitation
+            return states, np.concatenate([act[:, None], targets], 1), chosen_output
+        if self.spec.low is not None:
+            act = np.clip(act, self.spec.low, self.spec.high)
+        return np.concatenate([states, act], 1), targets, imitation
 
     def _regress(
         self,
@@ -206,41 +227,57 @@ class FittedCritic:
         objective: Objective = imitation,
     ) -> None:
         columns = {"obs": (inputs.shape[1:], np.float32), "label": (targets.shape[1:], np.float32)}
-        data = Dataset(columns, len(inputs), None)
-        data.append("critic", {"obs": inputs, "label": targets}, np.zeros(len(inputs), bool))
-        fit(net, adam, data, self.seed, key, progress, objective)
+        data, whole = Dataset(columns, len(inputs), None), net.fit
+        rows = {"obs": inputs.astype(np.float32), "label": targets.astype(np.float32)}
+        data.append("critic", rows, np.zeros(len(inputs), bool))
+        for k, rate in enumerate(RATES):
+            net.fit = replace(whole, lr=rate * whole.lr, steps=-(-whole.steps // len(RATES)))
+            fit(net, adam, data, self.seed, (*key, k), progress, objective)
+        net.fit = whole
 
     def _measure(
-        self, rollout: Rollout, returns: np.ndarray, acted: np.ndarray, took_over: np.ndarray
+        self, rollout: Rollout, returns: np.ndarray, acted: np.ndarray, took_over: np.ndarray, others: np.ndarray
     ) -> dict[str, float]:
-        out = {}
-        view = rollout.expert_view
+        out, view = {}, rollout.expert_view
+        act = rollout.act if self.spec.low is None else np.clip(rollout.act, self.spec.low, self.spec.high)
         if acted.sum() > 2:
             values = self.value(view[acted])
             out["critic/value_rmse"] = float(np.sqrt(np.mean((values - returns[acted]) ** 2)))
             out["critic/value_corr"] = _correlation(values, returns[acted])
         if took_over.sum() > 2:
-            values = self.value(view[took_over])
-            advantage = self.q(view[took_over], rollout.act[took_over]) - values
-            out["critic/advantage_corr"] = _correlation(advantage, returns[took_over] - values)
+            q = returns[took_over] - self.value(view[took_over])
+            out["critic/advantage_corr"] = _correlation(self._advantage(view[took_over], act[took_over]), q)
+        others = others & rollout.labelled & _differ(rollout)
+        if others.sum() > 2:
+            best = rollout.label if self.spec.low is None else np.clip(rollout.label, self.spec.low, self.spec.high)
+            worth = [self._advantage(view[others], a[others]) for a in (best, act)]
+            out["critic/expert_preferred"] = float((worth[0] > worth[1]).mean())
         return out
-
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
-        return ((values - self._scale[0]) / self._scale[1]).astype(np.float32)
-
-    def _unscaled(self, values: np.ndarray) -> np.ndarray:
-        return (values * self._scale[1] + self._scale[0]).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything fitted, for storing."""
-        nets = {f"{name}/{k}": v for name, net in (("v", self._v), ("q", self._q)) for k, v in net.arrays().items()}
-        return {**nets, "scale": self._scale}
+        return {f"{name}/{k}": v for name, net in self._nets().items() for k, v in net.arrays().items()} | {
+            "scale": self._scale
+        }
 
     def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Undo `arrays`."""
-        for name, net in (("v", self._v), ("q", self._q)):
+        for name, net in self._nets().items():
             net.load_arrays({k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(name + "/")})
         self._scale = arrays["scale"]
+
+    def _nets(self) -> dict[str, Policy]:
+        return {f"{kind}{k}": net for kind, nets in (("v", self._v), ("a", self._a)) for k, net in enumerate(nets)}
+
+
+def _mean(nets: list[Policy], inputs: np.ndarray) -> np.ndarray:
+    return np.mean([net.outputs(inputs) for net in nets], 0)
+
+
+def _differ(rollout: Rollout) -> np.ndarray:
+    """Return where the action taken is not the expert's, bool [T]."""
+    unequal = rollout.act != rollout.label
+    return unequal if unequal.ndim == 1 else unequal.any(-1)
 
 
 def chosen_output(net: Policy, obs: Tensor, label: Tensor) -> Tensor:

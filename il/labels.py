@@ -27,7 +27,7 @@ def label(rollout: "Rollout", expert: Expert | None, which: Label) -> None:
     for start in range(0, len(rows), LABEL_BATCH):
         batch = rows[start : start + LABEL_BATCH]
         assert expert is not None, "labels need an expert"
-        rollout.label[batch] = expert.act(view[batch])
+        rollout.label[batch] = expert.act_at(view[batch], rollout.t[batch])
 
 
 class StepLabels:

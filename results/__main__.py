@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SCRIPTS = ("course", "switching", "aggrevated", "planners")
+SCRIPTS = ("course", "switching", "aggrevated", "planners", "critics")
 
 if __name__ == "__main__":
     codes = [subprocess.run([sys.executable, "-m", f"results.{name}", *sys.argv[1:]], check=False) for name in SCRIPTS]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from results.early_ppo import train
 from results.runs import ROOT, cell, finished
 
-FIT = "algo=aggrevated algo.critic.source=fit"
+FIT = "algo=aggrevated expert.critic=fit"
 PPO = "outputs/results/aggrevated/ppo.zip"
 
 

@@ -10,7 +10,7 @@ from tests.algos.tabular import FIT, Tabular, TabularExpert, World, corridor
 
 STATES, GAMMA = 5, 0.8
 SETTINGS = {
-    "source": "fit", "steps": 3000, "prefix": 8, "random": 0.5, "passes": 8, "depth": 0, "width": 1,
+    "steps": 3000, "prefix": 8, "random": 0.5, "passes": 8, "members": 2, "depth": 0, "width": 1,
     "activation": "tanh", "normalize": False, "fit": {**FIT, "lr": 0.03, "batch": 500, "steps": 500},
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_episodes_start_off_the_experts_path_and_end_with_it(line):
     assert set(takes_over) == set(range(1, 9))
     for row, t in zip(who, takes_over, strict=True):
         assert (row[t:] == 0).all() and row[t - 1] == -1 and (row[: t - 1] != 0).all()
-    assert rollout.expert_labels == rollout.expert_steps
+    assert rollout.expert_labels == len(rollout)
 
 
 def test_stored_and_read_back_it_says_the_same(line):
@@ -128,7 +128,7 @@ def test_what_the_expert_sees_next(line):
 
 
 def test_errors(line):
-    for knob, value in (("source", "guess"), ("random", 1.5), ("steps", 0), ("prefix", 0), ("passes", 0)):
+    for knob, value in (("random", 1.5), ("steps", 0), ("prefix", 0), ("passes", 0), ("members", 0)):
         with pytest.raises(ConfigError, match=f"algo.critic.{knob}"):
             CriticSettings(**{**SETTINGS, knob: value})
     world = World(corridor(3, 3), TabularExpert([0, 0, 0]))

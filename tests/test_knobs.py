@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 import il.assemble
-from il.config import build, locate, register
+from il.config import READ_BY_THE_RUN, build, locate, register
 from il.errors import ConfigError
 from tests.knobs import is_read, loaded_attributes
 
@@ -24,6 +24,7 @@ GIVEN = {"spec", "generator", "setup", "cfg"}
 """What a run adds to the knobs of its parts."""
 CONDITIONAL = {"video.steps"}
 """Read only where another knob asks for it: here video.every."""
+BESIDE = {key for keys in READ_BY_THE_RUN.values() for key in keys}
 FILES = sorted(path.relative_to(ROOT / "conf") for path in (ROOT / "conf").rglob("*.yaml") if path.stem != "config")
 
 
@@ -47,6 +48,7 @@ def unread_of_part(node: dict[str, Any]) -> list[str]:
     target = locate(node["_target_"], "test")
     unread = [key for key in node if not key.startswith("_") and not is_read(target, key)]
     nested = {k: v for k, v in node.items() if isinstance(v, dict) and k != "recipes"}  # handed on: tests/training
+    unread = [key for key in unread if key not in BESIDE]
     return unread + [
         leaf for leaf in leaves(nested) if "." in leaf and leaf.rpartition(".")[2] not in loaded_attributes()
     ]
@@ -102,6 +104,7 @@ def test_a_round_reads_every_knob(algo: str, reads: set[str], tmp_path: Path) ->
     assert list(tmp_path.glob("run/summary.json"))
     plain = OmegaConf.to_container(cfg, resolve=True)
     own = {leaf for leaf in leaves(plain) if leaf.partition(".")[0] not in PARTS}
+    own |= {f"{part}.{key}" for part, keys in READ_BY_THE_RUN.items() for key in keys}
     unread = sorted(own - reads - CONDITIONAL)
     assert not unread, f"nobody reads {unread}"
     assert isinstance(plain, dict)

@@ -59,7 +59,7 @@ class AggreVaTeD(Algorithm):
     A* is divided by its standard deviation over the batch; its mean stays, as subtracting it would clone rows where
     the expert drove. ``signal=scaled`` takes Q* scaled to [0, 1] instead: with α > 0 that is weighted cloning. A step
     is natural (see `natural_step`) or Adam's. Rounds before the first gradient: round 0 clones if `warm`; the next
-    one fits the critic if ``critic.source=fit``.
+    one fits the critic if ``expert.critic=fit``.
 
     Args:
         setup: see `Setup`.
@@ -82,6 +82,8 @@ class AggreVaTeD(Algorithm):
     Raises:
         ConfigError: for knobs out of range or at odds, and for policies or experts that cannot do what is asked.
     """
+
+    uses_critic = True
 
     def __init__(
         self,
@@ -112,8 +114,8 @@ class AggreVaTeD(Algorithm):
         self.terms = Terms(signal, actions, gamma)
         self.sample, self.entropy = sample, entropy
         self.natural, self.trust, self.settings = natural, Trust(**trust), AdamSettings(**adam)
-        source = CriticSettings(**critic)
-        self.fitted = FittedCritic(setup.spec, source, gamma, setup.seed) if source.source == "fit" else None
+        settings = CriticSettings(**critic)
+        self.fitted = FittedCritic(setup.spec, settings, gamma, setup.seed) if setup.critic == "fit" else None
         self.critic: Critic = self.fitted or setup.expert
         self.first = int(warm) + int(self.fitted is not None)
         self.policy = setup.new_policy(generator(setup.seed, Purpose.INIT, 0))

@@ -23,6 +23,8 @@ class Setup:
     env: VectorEnv
     """The run's environment; between a round's collection and its evaluation its slots are free for simulations."""
     expert: Expert
+    critic: str
+    """What judges actions, where an algorithm asks for that: ``own`` (the expert's) or ``fit`` (to its episodes)."""
     new_policy: Callable[[np.random.Generator], Policy]
     """Makes a policy, on its device, with weights drawn from the generator."""
     seed: int
@@ -43,6 +45,9 @@ class Algorithm(ABC):
         setup: see `Setup`.
         rounds: planned number of rounds, 1 or more.
     """
+
+    uses_critic: bool = False
+    """Whether it asks `Setup.critic` about actions."""
 
     def __init__(self, setup: Setup, rounds: int):
         if rounds < 1:

@@ -271,7 +271,7 @@ def choose(name: str, can: frozenset[str], spec: EnvSpec, source: str) -> str:
     """
     if not can:
         raise ConfigError(
-            f"AggreVaTeD needs the expert's critic, and {source} brings none: algo.critic.source=fit fits one to its "
+            f"AggreVaTeD needs the expert's critic, and {source} brings none: expert.critic=fit fits one to its "
             "episodes; SAC, TD3, TQC, DDPG and DQN experts bring Q, PPO and A2C experts V"
         )
     missing = {

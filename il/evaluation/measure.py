@@ -53,7 +53,8 @@ def _measure(env: VectorEnv, actor: Actor, judge: Expert | None, options: Option
 
     def ask(view: View, t: np.ndarray) -> None:
         assert judge is not None, "called only with a judge"
-        asked[:] = [judge.act(view.expert_obs, view.moment(t) if judge.needs_snapshot else None)]
+        obs = view.expert_obs
+        asked[:] = [judge.act(obs, view.moment(t)) if judge.needs_snapshot else judge.act_at(obs, t)]
 
     def on_step(step: Step, view: View) -> None:
         returns[step.index] += step.reward

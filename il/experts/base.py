@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from il.actors import Actor
     from il.rollout import Rollout
 
 
@@ -57,6 +58,8 @@ class Expert:
     """Where `stochastic`: over how many steps of each collected episode that is measured."""
     can: frozenset[str] = frozenset()
     """Critics it offers: a subset of {"q", "value"}."""
+    driver: "Actor | None" = None
+    """Plays its episodes where an action follows from more than the state: for a mixture. None: `act` does."""
 
     def act(self, obs: np.ndarray, snapshot: Moment | None = None) -> np.ndarray:
         """Return its deterministic actions for a batch.
@@ -76,6 +79,10 @@ class Expert:
 
     def forget(self, ids: Sequence[int]) -> None:
         """Drop what is remembered of the named slots' episodes: others start there."""
+
+    def act_at(self, obs: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return what `act` does for rows that are steps `t` [B] of episodes, which matters to a mixture only."""
+        return self.act(obs)
 
     def demonstrations(self) -> "Rollout | None":
         """Return recorded episodes that serve as the first round's data, or None."""

@@ -85,6 +85,7 @@ class World:
     expert: Expert
     seed: int = 0
     steps: int = FIT["steps"]
+    critic: str = "own"
 
     @property
     def setup(self) -> Setup:
@@ -94,7 +95,7 @@ class World:
         def new_policy(generator):
             return CategoricalPolicy(spec, generator, 0, 1, "tanh", False, fit).flatten()
 
-        return Setup(self.env, self.expert, new_policy, self.seed, Progress())
+        return Setup(self.env, self.expert, self.critic, new_policy, self.seed, Progress())
 
     def play_round(self, algo: Algorithm, n: int) -> tuple[Rollout, dict[str, float]]:
         """Do what the trainer does in a round."""

@@ -228,7 +228,7 @@ KNOBS = {
     "trust": {"kl": 0.01, "damping": 0.1, "iterations": 10, "backtracks": 10},
     "adam": {"lr": 0.05, "passes": 1, "minibatch": None, "clip": 0.2},
     "critic": {
-        "source": "expert", "steps": 400, "prefix": 5, "random": 0.3, "passes": 3, "depth": 0, "width": 1,
+        "steps": 400, "prefix": 5, "random": 0.3, "passes": 3, "members": 1, "depth": 0, "width": 1,
         "activation": "tanh", "normalize": False, "fit": FIT,
     },
 }  # fmt: skip
@@ -287,7 +287,7 @@ def test_scaled_signal_lies_in_0_to_1():
 @pytest.mark.parametrize(
     ("can", "knobs", "match"),
     [
-        ((), {}, "algo.critic.source=fit"),
+        ((), {}, "expert.critic=fit"),
         (("value",), {"estimator": "exact"}, "needs a Q.*here executed will do"),
         (("q",), {"estimator": "reparam"}, "needs continuous actions"),
         (("q",), {"estimator": "exakt"}, "did you mean 'exact'"),
@@ -299,7 +299,7 @@ def test_scaled_signal_lies_in_0_to_1():
         (("q",), {"alpha": 1.5}, "alpha"),
         (("q",), {"trust": {**KNOBS["trust"], "kl": 0.0}}, "algo.trust.kl"),
         (("q",), {"adam": {**KNOBS["adam"], "passes": 0}}, "algo.adam.passes"),
-        (("q",), {"critic": {**KNOBS["critic"], "source": "other"}}, "expert or fit"),
+        (("q",), {"critic": {**KNOBS["critic"], "members": 0}}, "algo.critic.members"),
     ],
 )
 def test_errors(can, knobs, match):
@@ -311,8 +311,8 @@ def test_a_policy_without_a_density_is_refused_with_those_that_have_one():
     env = corridor(STATES, STATES)
     env.spec = replace(env.spec, discrete=False, act_dim=1)
     setup = Setup(
-        env, Bowl(np.zeros(STATES)), lambda rng: DeterministicPolicy(env.spec, rng, 0, 1, "tanh", False, FIT).flatten(),
-        0, Progress(),
+        env, Bowl(np.zeros(STATES)), "own",
+        lambda rng: DeterministicPolicy(env.spec, rng, 0, 1, "tanh", False, FIT).flatten(), 0, Progress(),
     )  # fmt: skip
     with pytest.raises(ConfigError, match=r"DeterministicPolicy.*no density.*gaussian or squashed_gaussian"):
         AggreVaTeD(setup, **KNOBS)

@@ -23,9 +23,9 @@ ALGOS = {
     "forward": ["algo.block=15"],
     "searn": ["algo.states=20"],
     "aggrevate": ["algo.latest=10"],
-    "aggrevated exact": ["algo.critic.source=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
+    "aggrevated exact": ["expert.critic=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
     "aggrevated executed adam cold": [
-        *["algo.critic.source=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
+        *["expert.critic=fit", "algo.critic.steps=300", "algo.critic.prefix=20", *CRITIC],
         *["algo.estimator=executed", "algo.alpha=0.3", "algo.natural=false", "algo.warm=false"],
         "policy.normalize=false",
     ],
