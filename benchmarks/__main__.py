@@ -1,11 +1,12 @@
 """Everything that is said to be fast, measured side by side: ``make bench`` or ``python -m benchmarks [PART …]``.
 
-Each part runs in its own process and prints a table; the tables, with versions, machine and load, become
-results/benchmarks.md. With parts named, only these are run and nothing is written. Takes about an hour; the machine
+Each part runs in its own process and prints a table, which becomes a section of results/benchmarks.md with the date,
+versions, machine and load; the sections of parts that are not run stay. All together take about an hour; the machine
 should have nothing else to do, though ratios of CPU-seconds bear some company.
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,7 +26,14 @@ PARTS = {
 RESULT = ROOT / "results" / "benchmarks.md"
 
 
-def facts() -> list[str]:
+ABOUT = """# Benchmarks
+
+Made by `make bench`. Pairs take turns within one run; ratios are medians of paired repeats, larger is better for us.
+One thread each unless named. CPU-seconds are those of the whole process tree.
+"""
+
+
+def facts() -> str:
     """Return what the figures depend on."""
     names = ("torch", "numpy", "gymnasium", "mujoco", "hydra-core", "stable-baselines3")
     found = []
@@ -34,12 +42,10 @@ def facts() -> list[str]:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             found.append(f"{name} absent")
-    return [
-        f"Measured {time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu()}, "
-        f"Python {sys.version.split()[0]}, {', '.join(found)}.",
-        "Pairs take turns within one run; ratios are medians of paired repeats, larger is better for us. "
-        "One thread each unless named. CPU-seconds are those of the whole process tree.",
-    ]
+    return (
+        f"{time.strftime('%Y-%m-%d %H:%M')} on {len(os.sched_getaffinity(0))} cores of {cpu()}, "
+        f"Python {sys.version.split()[0]}, {', '.join(found)}."
+    )
 
 
 def run(part: str, arguments: list[str]) -> str:
@@ -53,20 +59,29 @@ def run(part: str, arguments: list[str]) -> str:
     text = done.stdout if done.returncode == 0 else f"{done.stdout}\nfailed with exit code {done.returncode}\n"
     took = time.perf_counter() - start
     load = f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after"
-    return f"## {PARTS[part]}\n\n`python -m benchmarks.{part}`, {took:.0f} s, {load}\n\n{text.strip()}\n"
+    command = " ".join(["python -m benchmarks", part, *arguments])
+    return f"`{command}`, {took:.0f} s, {load}; {facts()}\n\n{text.strip()}\n"
+
+
+def write(sections: dict[str, str]) -> None:
+    """Put sections into the result, in the order of the parts."""
+    kept = re.split(r"^## (.*)\n+", RESULT.read_text(), flags=re.M)[1:] if RESULT.exists() else []
+    found = {**dict(zip(kept[::2], kept[1::2], strict=True)), **{PARTS[part]: text for part, text in sections.items()}}
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(
+        "\n".join([ABOUT, *(f"## {title}\n\n{found[title].strip()}\n" for title in PARTS.values() if title in found)])
+    )
+    print(f"wrote {RESULT}", file=sys.stderr)
 
 
 def main() -> None:
-    """Run the parts that are named, or all, and write the result."""
+    """Run the parts that are named, or all, and write each one's result as it comes."""
     flags = sys.argv.index("--repeats") if "--repeats" in sys.argv else len(sys.argv)
     chosen, arguments = sys.argv[1:flags], sys.argv[flags:]
     if unknown := [part for part in chosen if part not in PARTS]:
         sys.exit(f"{unknown[0]}: no such part; there are {', '.join(PARTS)}")
-    sections = [run(part, arguments) for part in chosen or PARTS]
-    if not chosen:
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text("# Benchmarks\n\n" + "\n\n".join(facts()) + "\n\n" + "\n".join(sections))
-        print(f"wrote {RESULT}", file=sys.stderr)
+    for part in chosen or PARTS:
+        write({part: run(part, arguments)})
 
 
 if __name__ == "__main__":
