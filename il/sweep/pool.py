@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,9 @@ from typing import Any, Literal
 
 from il import preempt
 from il.sweep.job import SweepJob
+
+STARTS = 20
+"""How often to try to start a worker, a tenth of a second apart."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,18 @@ class _Worker:
     """A process that runs one job after another."""
 
     def __init__(self, context: Any) -> None:
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs,))
-        self.process.start()
-        theirs.close()
+        for left in range(STARTS, 0, -1):
+            self.connection, theirs = context.Pipe()
+            self.process = context.Process(target=_work, args=(theirs,))
+            try:
+                self.process.start()
+                break
+            except (ConnectionError, EOFError):  # the process they start from was killed: soon there is a new one
+                if left == 1:
+                    raise
+                time.sleep(0.1)
+            finally:
+                theirs.close()
         self.job: SweepJob | None = None
 
     def start(self, job: SweepJob, log: Path) -> None:

@@ -2,6 +2,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,20 @@ def test_a_worker_asked_to_stop_takes_its_job_up_again(commands):
     assert [row.attempts for row in commands.rows().values()] == [1, 2]
     commands.sweep("seed=2", "rounds=10", dir="whole")
     assert commands.metrics("seed=2") == commands.metrics("seed=2", dir="whole")
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="asks /proc whose child a worker is")
+def test_a_new_worker_starts_though_what_workers_start_from_was_killed(commands):
+    process = commands.start("hydra.sweep.dir=out", "seed=1,2,3,4", "rounds=10", "sleep=0.1", TWO, "-m")
+    log = commands.cwd / "out" / ".jobs" / "seed=1.log"
+    wait_for(lambda: log.exists() and "round 1" in log.read_text())
+    worker = int(re.search(r"pid (\d+)", log.read_text())[1])
+    server = int(re.search(r"PPid:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[1])
+    assert server not in (process.pid, os.getpid())
+    os.kill(server, signal.SIGKILL), os.kill(worker, signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert states(commands) == {"seed=1": "failed", "seed=2": "ok", "seed=3": "ok", "seed=4": "ok"}
 
 
 def test_a_killed_launcher_leaves_its_running_jobs_and_the_truth_about_them(commands):
