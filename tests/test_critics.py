@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,47 @@ def test_errors(line):
         critic = FittedCritic(world.env.spec, CriticSettings(**SETTINGS), GAMMA, 0)
         request = Collect(RandomActor(world.env.spec), episodes=5, label="none")
         critic.fit(collect(world.env, request, None, 0, 0), (0,), Progress())
+
+
+def test_an_experts_own_action_is_worth_nothing_more_than_its_value(line):
+    critic, rollout, metrics = fitted(line)
+    obs, chosen = view(6), line.expert.actions
+    _, q = exact(line)
+    np.testing.assert_allclose(critic.q(obs, chosen), critic.value(obs), atol=0.03 * q.std())
+    held = rollout.episode % 10 == 9
+    others = held & (rollout.who != 0) & (rollout.act != rollout.label)
+    states = rollout.obs[others].argmax(1)
+    truly = q[states, chosen[states]] > q[states, rollout.act[others]]
+    assert metrics["critic/expert_preferred"] == pytest.approx(truly.mean(), abs=0.02)
+
+
+def test_asked_for_by_the_experts_knob(run):
+    small = [
+        *[
+            "algo=aggrevated",
+            "env.horizon=60",
+            "algo.critic.steps=1000",
+            "algo.critic.prefix=20",
+            "algo.critic.fit.steps=9",
+        ],
+        *["expert.critic=fit", "expert.name=cartpole_v1_half", "trainer.expert_tolerance=0"],
+    ]
+    path = run(*small)
+    with open(path / "metrics.jsonl") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert "critic/value_rmse" in rows[1] and "expert_queries" in rows[2]
+    assert (path / "policies/critic.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["algo=aggrevated", "expert.critic=guess"], r"expert\.critic=guess: own or fit"),
+        (["algo=aggrevated"], r"brings none: expert\.critic=fit"),
+        (["algo=dagger", "expert.critic=fit"], "DAgger asks no critic"),
+    ],
+)
+def test_knobs_that_do_not_fit(run, tmp_path, overrides, says):
+    with pytest.raises(ConfigError, match=says):
+        run(*overrides)
+    assert not list(tmp_path.iterdir())

@@ -38,6 +38,8 @@ def lines(demos: Demonstrations, bounds: Bounds | None) -> list[str]:
     data = demos.rollout
     ends = {name: int(getattr(data, name).sum()) for name in ("terminated", "truncated", "cut")}
     ending = ", ".join(f"{count} {name}" for name, count in ends.items())
+    if demos.env_id is None and ends["terminated"] == len(data.lengths) > 1 and np.ptp(data.lengths) == 0:
+        ending += f"; all after {data.lengths[0]} steps: if that is a time limit, say horizon={data.lengths[0]}"
     if sum(ends.values()) < len(data.lengths):
         ending = "ends lie between the recorded steps"
     played = data.env_steps

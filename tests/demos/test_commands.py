@@ -67,6 +67,18 @@ def test_course_data_say_how_many_actions_are_out_of_bounds(shared, capsys):
     assert "3717.5 ± 0.4" in said and "2 truncated" in said
 
 
+def test_ends_that_look_like_a_time_limit_are_pointed_out(tmp_path, capsys):
+    collect(tmp_path / "a.npz", "episodes=2")
+    run("convert", f"path={tmp_path / 'a.npz'}", f"to={tmp_path / 'a.pkl'}")
+    capsys.readouterr()
+    run("info", f"path={tmp_path / 'a.pkl'}")
+    assert "2 terminated, 0 truncated, 0 cut; all after 500 steps: if that is a time limit, say horizon=500" in (
+        capsys.readouterr().out
+    )
+    run("info", f"path={tmp_path / 'a.pkl'}", "horizon=500")
+    assert "(0 terminated, 2 truncated, 0 cut)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [

@@ -39,6 +39,12 @@ def test_it_is_refused_with_a_hint_and_both_ways_of_the_hint_work_as_typed(share
     assert returns[0].tolist() == returns[1].tolist()  # it sees the same 27 numbers
 
 
+def test_the_humanoid_that_falls_at_once_is_refused_for_its_measured_return(shared, run):
+    path = shared / "data/cs285/experts/Humanoid.pkl"
+    with pytest.raises(ConfigError, match=r"Humanoid\.pkl measures \d+ on Humanoid-v4, .* it is no expert here"):
+        run("env=gym", "env.id=Humanoid-v4", "algo=bc", "expert=cs285", f"expert.path={path}", "eval.episodes=10")
+
+
 def test_it_labels_what_the_learner_sees_more_of(shared, run):
     """Two rounds of DAgger: the learner's policy reads 105 numbers, the labels come from 27."""
     path = run(
