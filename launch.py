@@ -32,8 +32,7 @@ def main(cfg: DictConfig) -> float | None:
     from il.start import resumed
 
     try:
-        cfg = resumed(cfg)
-        result: float | None = build(cfg.trainer, "trainer")(cfg).run()
+        result: float | None = build((cfg := resumed(cfg)).trainer, "trainer")(cfg).run()
     except ConfigError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
