@@ -79,7 +79,7 @@ def analyse(table: Table, metric: str, output: str, limit: int) -> Analysis:
     for facet in facets:
         shown = [row for row in facet.rows if row.group.letter in drawn]
         for axis in AXES:
-            curves = ((row.group.letter, average(row.runs, axis, column(metric))) for row in shown)
+            curves = ((row.group.letter, average(row.runs, axis, column(metric), output == "best")) for row in shown)
             facet.curves[axis] = {letter: curve for letter, curve in curves if curve is not None}
         facet.levels = _levels([run for row in facet.rows for run in row.runs], metric)
         facet.pairs = _pairs({row.group.letter: [row.values] for row in shown})

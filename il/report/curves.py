@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from il.report.reading import Run
+from il.report.reading import CHOOSER, Run
 from il.report.statistics import mean_band
 
 GRID = 200
@@ -26,13 +26,14 @@ class Curve:
     """Runs in all."""
 
 
-def average(runs: Sequence[Run], axis: str, name: str) -> Curve | None:
+def average(runs: Sequence[Run], axis: str, name: str, best: bool = False) -> Curve | None:
     """Average a column over runs along an axis; None where nothing is to be drawn.
 
     Rounds are matched. Steps and labels differ between runs, so there each run is read off between its own points,
     from where all have begun; one that has ended keeps its last value, or the mean would jump whenever one ends.
+    With `best` the value at each point is that of the best round so far, by the evaluation that chooses it.
     """
-    points = [p for run in runs if len((p := _points(run, axis, name))[0])]
+    points = [p for run in runs if len((p := _points(run, axis, name, best))[0])]
     if not points:
         return None
     grid = np.unique(np.concatenate([x for x, _ in points]))
@@ -51,8 +52,12 @@ def average(runs: Sequence[Run], axis: str, name: str) -> Curve | None:
     return Curve(grid, centre, low, high, reach, n=len(points))
 
 
-def _points(run: Run, axis: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _points(run: Run, axis: str, name: str, best: bool) -> tuple[np.ndarray, np.ndarray]:
     x, y = run.rows.get(axis, np.empty(0)), run.rows.get(name, np.empty(0))
+    if best and CHOOSER in run.rows:
+        score = np.nan_to_num(run.rows[CHOOSER], nan=-np.inf)
+        chosen = score >= np.maximum.accumulate(score)
+        y = y[np.maximum.accumulate(np.where(chosen, np.arange(len(score)), 0))]
     good = np.isfinite(x) & np.isfinite(y)
     x, y = x[good], y[good]
     ascending = np.append(np.diff(x) > 0, True) if len(x) else good[:0]  # of equal x the last counts

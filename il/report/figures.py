@@ -91,7 +91,8 @@ def learning(analysis: Analysis, facet: Facet) -> list[Chart]:
     charts = []
     for axis, curves in facet.curves.items():
         name = "_".join(p for p in ("learning", axis, facet.name) if p)
-        chart = Chart(name, f"over {AXIS_LABELS[axis]}", AXIS_LABELS[axis], label(analysis.metric))
+        what = "best so far, " if analysis.output == "best" else ""
+        chart = Chart(name, f"{what}over {AXIS_LABELS[axis]}", AXIS_LABELS[axis], label(analysis.metric))
         chart.levels = [Level(who, y) for who, y in facet.levels.items()]
         for row in facet.rows:
             letter = row.group.letter

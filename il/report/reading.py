@@ -19,6 +19,8 @@ AXES = ("round", "env_steps", "expert_labels")
 """What learning can be drawn against."""
 LEVELS = ("expert/return_mean", "random/return_mean")
 """What it is measured by."""
+CHOOSER = "eval/return_mean"
+"""What chooses the best round."""
 _OPAQUE = {"checkpoints", "policies", "data", "media", "wandb", "wandb-data", "tensorboard"}
 _BLOCK = re.compile(r"(?<=\n)(?=[A-Za-z_])")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -94,7 +96,7 @@ def read_run(path: Path, columns: Sequence[str]) -> Run:
 
     Args:
         path: the directory.
-        columns: names in metrics.jsonl to keep, besides `AXES` and `LEVELS`.
+        columns: names in metrics.jsonl to keep, besides `AXES`, `LEVELS` and `CHOOSER`.
     """
     run = Run(path)
     run.record = _read(run, "run.json", json.loads, {})
@@ -105,7 +107,7 @@ def read_run(path: Path, columns: Sequence[str]) -> Run:
     run.config = _read(run, "config.yaml", _config, {})
     run.names = _names(run.config, run.record.get("choices"))
     run.summary = _flat_summary(_read(run, "summary.json", json.loads, {}))
-    run.rows = _rows(run, (*AXES, *LEVELS, *columns))
+    run.rows = _rows(run, (*AXES, *LEVELS, CHOOSER, *columns))
     if run.status == "ok" and not run.summary:
         run.problems.append("finished without summary.json")
     return run

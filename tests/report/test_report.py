@@ -61,6 +61,14 @@ def test_curves_average_rounds_exactly_and_steps_by_interpolation(make_run, tmp_
     assert np.isnan(by_round.low[-1]), "one run has no interval"
 
 
+def test_curves_of_the_best_policy_never_go_back_to_a_worse_one(make_run, tmp_path):
+    make_run(tmp_path / "a", [0.0, 30.0, 20.0, 40.0], seed=1)
+    make_run(tmp_path / "b", [10.0, 0.0, float("nan"), 20.0], seed=2)
+    analysis = load([str(tmp_path)], parse(["output=best"]))
+    assert analysis.facets[0].curves["round"]["A"].mean.tolist() == [5, 20, 20, 30]
+    assert learning(analysis, analysis.facets[0])[0].title.startswith("best so far")
+
+
 def test_pairs_and_levels(sweep):
     analysis = load([str(sweep)], parse(["env=Hopper-v5"]))
     facet = analysis.facets[0]
