@@ -11,7 +11,6 @@ from tests.conftest import ROOT, rows
 NAMES = sorted(path.stem for path in (ROOT / "conf" / "env").glob("*.yaml") if path.stem != "gym")
 WITHOUT = {
     "humanoid",
-    "bipedal_walker",
     "bipedal_walker_hardcore",
     "ant_v4",
     "halfcheetah_v4",
