@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[Rollout, dict[str, Any]]:
     found = arrays(path)
     meta = json.loads(bytes(found.pop("meta"))) if "meta" in found else {}
     names = {f.name for f in fields(Rollout)}
-    missing = sorted(names - {"expert_obs", "final_expert_obs"} - found.keys())
+    missing = sorted(names - {"expert_obs", "final_expert_obs", "second"} - found.keys())
     if missing:
         raise ConfigError(f"{path} is no rollout of this project: it lacks {', '.join(missing)}")
     found = {name: values for name, values in found.items() if name in names}

@@ -170,7 +170,8 @@ def concatenate(rollouts: Sequence[Rollout], where: Sequence[str]) -> Rollout:
             raise ConfigError(f"only one of {name} and {where[0]} holds expert views; they cannot be merged")
         numbered.append(one.episode + offset)
         offset += len(one.seed)
-    columns = {name: np.concatenate([getattr(r, name) for r in rollouts]) for name, _ in _columns(first)}
+    names = [name for name, _ in _columns(first) if name != "second"]  # measures one expert's chance, not the data
+    columns = {name: np.concatenate([getattr(r, name) for r in rollouts]) for name in names}
     columns["episode"] = np.concatenate(numbered)
     return Rollout(**columns, expert_steps=sum(r.expert_steps for r in rollouts))
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,13 @@ def test_select_and_concatenate_renumber(three):
     both = concatenate(parts, ["a", "b"])
     assert both.lengths.tolist() == [3, 4, 2] and both.episode.tolist() == [0] * 3 + [1] * 4 + [2] * 2
     assert both.final_obs[:, 0].tolist() == [3, 94, 52] and both.expert_steps == 9
+
+
+def test_second_labels_of_one_part_do_not_keep_it_from_being_merged(three):
+    asked_twice = replace(three, second=np.full(three.label.shape, np.nan, np.float32))
+    for parts in ([asked_twice, three], [three, asked_twice]):
+        both = concatenate(parts, ["a", "b"])
+        assert both.second is None and len(both) == 2 * len(three)
 
 
 def test_different_kinds_are_not_merged(three):
