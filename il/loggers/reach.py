@@ -16,16 +16,18 @@ def reachable(url: str, timeout: float) -> bool:
     host, scheme = parts.hostname or "", parts.scheme
     if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
         return True
-    answered = threading.Event()
+    answered, over = threading.Event(), threading.Event()
 
     def connect() -> None:
         with suppress(OSError):
             socket.create_connection((host, parts.port or (443 if scheme == "https" else 80)), timeout).close()
             answered.set()
+        over.set()
 
     # in a thread because looking up the name has no timeout of its own, and every address would get the full time
     threading.Thread(target=connect, daemon=True).start()
-    return answered.wait(timeout)
+    over.wait(timeout)
+    return answered.is_set()
 
 
 def refused(url: str, key: str, timeout: float) -> bool:
