@@ -63,10 +63,10 @@ def run(part: str, arguments: list[str]) -> str:
     return f"`{command}`, {took:.0f} s, {load}; {facts()}\n\n{text.strip()}\n"
 
 
-def write(sections: dict[str, str]) -> None:
-    """Put sections into the result, in the order of the parts."""
+def write(part: str, section: str) -> None:
+    """Put a section into the result, in the order of the parts."""
     kept = re.split(r"^## (.*)\n+", RESULT.read_text(), flags=re.M)[1:] if RESULT.exists() else []
-    found = {**dict(zip(kept[::2], kept[1::2], strict=True)), **{PARTS[part]: text for part, text in sections.items()}}
+    found = {**dict(zip(kept[::2], kept[1::2], strict=True)), PARTS[part]: section}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(
         "\n".join([ABOUT, *(f"## {title}\n\n{found[title].strip()}\n" for title in PARTS.values() if title in found)])
@@ -81,7 +81,7 @@ def main() -> None:
     if unknown := [part for part in chosen if part not in PARTS]:
         sys.exit(f"{unknown[0]}: no such part; there are {', '.join(PARTS)}")
     for part in chosen or PARTS:
-        write({part: run(part, arguments)})
+        write(part, run(part, arguments))
 
 
 if __name__ == "__main__":

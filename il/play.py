@@ -1,13 +1,12 @@
 """Playing whole episodes in lockstep, for whoever wants to watch."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from il.actors import Actor, Episode, View
-from il.envs.base import SlotError, VectorEnv
+from il.envs.base import SlotError, VectorEnv, not_finite
 from il.errors import EpisodeError
 from il.randomness import Purpose, generator, integer
 
@@ -129,12 +128,9 @@ class _Slots:
         self.index[over] = -1
 
     def check(self, ids: np.ndarray, reward: np.ndarray, obs: np.ndarray) -> None:
-        """Raise where a value is not finite, which a sum tells fast; it may also just have overflowed."""
-        if math.isfinite(np.add.reduce(reward) + np.add.reduce(obs, axis=None)):
-            return
-        bad = ~np.isfinite(reward) | ~np.isfinite(obs.reshape(len(ids), -1)).all(1)
-        if bad.any():
-            raise self.failure(int(ids[np.argmax(bad)]), "the observation or reward is not finite")
+        """Raise where a value is not finite."""
+        if (row := not_finite(reward, obs)) is not None:
+            raise self.failure(int(ids[row]), "the observation or reward is not finite")
 
     def failure(self, slot: int, what: str) -> EpisodeError:
         """Return an error that names environment, episode and step."""

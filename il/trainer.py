@@ -2,9 +2,6 @@
 
 import json
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,33 +16,12 @@ from il.evaluate import Scores, evaluate, normalized
 from il.experts.base import Expert
 from il.labels import LEARNABLE, agreement
 from il.loggers.base import Logger, RunInfo
-from il.preempt import Preempted, listening, requested
 from il.randomness import Purpose
 from il.rollout import Rollout, collect
+from il.rounds import Clock, Rounds
 from il.run_dir import RunDir
 from il.unfinished import RoundProgress
 from il.video.camera import Camera
-
-
-class Clock:
-    """Seconds spent on each part of a round."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._start = time.perf_counter()
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        """Count what happens inside for `part`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
-
-    def metrics(self) -> dict[str, float]:
-        """Return ``time/…`` of every part and in total."""
-        return {f"time/{k}": v for k, v in self.seconds.items()} | {"time/total": time.perf_counter() - self._start}
 
 
 @dataclass
@@ -82,7 +58,7 @@ class Baselines:
 
 
 @dataclass
-class Trainer:
+class Trainer(Rounds):
     """One run.
 
     Args:
@@ -115,37 +91,6 @@ class Trainer:
     best_score: float = -np.inf
     best_round: int = -1
     _warned: bool = False
-
-    def train(self) -> float:
-        """Run what is left of the run; return the objective, the best policy's score on eval's episodes.
-
-        Raises:
-            Preempted: after a checkpoint, when asked to stop.
-            Exception: whatever a part raises, once it stands in the run directory.
-        """
-        if self.run.finished:
-            self.logger.start(self.info)
-            self.logger.summary(self.run.summary())
-            self.logger.finish("ok")
-            return float(self.run.summary()["objective"])
-        error: BaseException | None = None
-        with listening():
-            try:
-                self._restore()
-                self.logger.start(self.info)
-                while not self._spent():
-                    self._play_round()
-                    if requested() and not self._spent():
-                        raise Preempted
-                summary = self._summarise()
-                self.logger.summary(summary)
-                return float(summary["objective"])
-            except BaseException as caught:
-                error = caught
-                raise
-            finally:
-                status = self.run.finish(error)
-                self.logger.finish(status)
 
     def _play_round(self) -> None:
         """Plan, collect, learn, evaluate, record, checkpoint."""

@@ -28,7 +28,7 @@ LAYERS = """
     algos
     evaluate video
     run_dir unfinished loggers
-    start trainer
+    start rounds trainer
     assemble training
     sweep
     report evaluation

@@ -1,5 +1,6 @@
 """What every environment backend offers: n slots that step in lockstep and never reset themselves."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,20 @@ class EnvSpec:
     def act_dtype(self) -> type:
         """Numpy type of actions: int64 when discrete, else float32."""
         return np.int64 if self.discrete else np.float32
+
+
+def side_by_side(ids: np.ndarray) -> "np.ndarray | slice":
+    """Return a slice where ascending slots lie side by side, else `ids`: then arrays are views, not copies."""
+    first, last = int(ids[0]), int(ids[-1])
+    return slice(first, last + 1) if last - first == len(ids) - 1 else ids
+
+
+def not_finite(reward: np.ndarray, obs: np.ndarray) -> int | None:
+    """Return the first row with a value that is not finite, which a sum tells fast unless it overflows."""
+    if math.isfinite(np.add.reduce(reward) + np.add.reduce(obs, axis=None)):
+        return None
+    bad = ~np.isfinite(reward) | ~np.isfinite(obs.reshape(len(obs), -1)).all(1)
+    return int(np.argmax(bad)) if bad.any() else None
 
 
 class SlotError(Exception):

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
-from il.envs.base import EnvSpec, VectorEnv, View
+from il.envs.base import EnvSpec, VectorEnv, View, side_by_side
 from il.envs.mujoco_rules import Frame, Rows, Rules
 from il.envs.mujoco_tasks import TASKS
 from il.errors import ConfigError
@@ -92,7 +92,7 @@ class MujocoVectorEnv(VectorEnv):
         order = np.argsort(ids)
         ids = np.asarray(ids)[order]
         starts = [self._rules.draw(np.random.default_rng(seeds[k])) for k in order]
-        rows = self._rows(ids)
+        rows = side_by_side(ids)
         self._physics.reset(rows, np.stack([qpos for qpos, _ in starts]), np.stack([qvel for _, qvel in starts]))
         frame = self._frame(rows)
         self._t[rows], self._carry[rows] = 0, self._rules.carry(frame)
@@ -100,7 +100,7 @@ class MujocoVectorEnv(VectorEnv):
 
     def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `VectorEnv.step`."""
-        rows, rules = self._rows(ids), self._rules
+        rows, rules = side_by_side(ids), self._rules
         actions = np.minimum(np.maximum(np.asarray(actions, np.float32), self._low), self._high)
         self._physics.step(rows, actions)
         frame = self._frame(rows)
@@ -131,11 +131,6 @@ class MujocoVectorEnv(VectorEnv):
         inside = state.state.copy()
         inside[:, self._physics.observable] = coordinates
         return replace(state, state=inside)
-
-    def _rows(self, ids: np.ndarray) -> Rows:
-        """Return a slice where the slots lie side by side: then arrays are views, not copies."""
-        first, last = int(ids[0]), int(ids[-1])
-        return slice(first, last + 1) if last - first == len(ids) - 1 else ids
 
     def _frame(self, rows: Rows) -> Frame:
         frame = self._physics.read(rows)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from il.envs.base import EnvSpec, VectorEnv
+from il.envs.base import EnvSpec, VectorEnv, side_by_side
 
 CONSTANTS = ("g", "m", "l", "dt", "max_speed", "max_torque")
 
@@ -31,7 +31,7 @@ class PendulumVectorEnv(VectorEnv):
 
     def step(self, actions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `VectorEnv.step`."""
-        rows = self._rows(ids)
+        rows = side_by_side(ids)
         angle, rate, sine = self._state[:, rows]
         g, m, length, dt, max_speed, most = self._constants
         torque = np.minimum(np.maximum(actions[:, 0].astype(np.float32, copy=False), -most), most)
@@ -47,7 +47,7 @@ class PendulumVectorEnv(VectorEnv):
         """See `VectorEnv.restore`; takes snapshots of `GymVectorEnv`."""
         task = state[0][0][0]  # one environment's slots share the constants
         self._constants = [task[name] for name in CONSTANTS]
-        rows = self._rows(ids)
+        rows = side_by_side(ids)
         self._put(rows, *np.array([task["state"] for (task, _), _ in state]).T)
         self._t[rows] = [elapsed[0] for (_, elapsed), _ in state]
 
@@ -55,8 +55,3 @@ class PendulumVectorEnv(VectorEnv):
         sine = np.sin(angle)
         self._state[0, rows], self._state[1, rows], self._state[2, rows] = angle, rate, sine
         self.obs[rows, 0], self.obs[rows, 1], self.obs[rows, 2] = np.cos(angle), sine, rate
-
-    @staticmethod
-    def _rows(ids: np.ndarray) -> np.ndarray | slice:
-        first, last = int(ids[0]), int(ids[-1])
-        return slice(first, last + 1) if last - first == len(ids) - 1 else ids

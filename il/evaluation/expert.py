@@ -14,10 +14,8 @@ from il.errors import ConfigError, nearest
 from il.evaluation.loading import Loaded, load
 from il.experts.base import Expert, Provenance
 from il.experts.checks import check_env, check_sizes, sha256
-from il.experts.neutral import MLPExpert, read
+from il.experts.neutral import TRAINED, MLPExpert, read
 
-TRAINED = "expert"
-"""Name, without suffix, of what `trainer=sb3` leaves in its run: an expert in the package's own format."""
 BATCH = 1024
 """Rows that a mixture answers about at once."""
 

@@ -21,6 +21,8 @@ from il.experts.base import Expert, Provenance
 from il.policies.mlp import run_layers
 
 Arrays = dict[str, np.ndarray]
+TRAINED = "expert"
+"""Name, without suffix, of what `trainer=sb3` leaves in its run."""
 
 
 def write(path: Path, arrays: Arrays, card: dict[str, Any]) -> None:
@@ -53,7 +55,7 @@ def find(path: str, knob: str) -> Path:
         ConfigError: when there is none, or no card beside it.
     """
     place = Path(path).expanduser()
-    file = place / "expert" if place.is_dir() else place
+    file = place / TRAINED if place.is_dir() else place
     for suffix in (".safetensors", ".json"):
         if not file.with_suffix(suffix).exists():
             raise ConfigError(f"{knob}={path}: there is no {file.with_suffix(suffix).name}; give an expert's "

@@ -23,12 +23,11 @@ from il.experts.neutral import Arrays
 from il.loggers.base import Logger, RunInfo
 from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
-from il.preempt import Preempted, listening, requested
 from il.provenance import cpu, versions
 from il.randomness import Purpose
+from il.rounds import Clock, Rounds
 from il.run_dir import RunDir
 from il.start import overrides, run_directory, run_info
-from il.trainer import Clock
 from il.training.agent import Agent, check_algorithm, library
 
 
@@ -95,7 +94,7 @@ class Sb3:
 
 
 @dataclass
-class Training:
+class Training(Rounds):
     """One run.
 
     Args:
@@ -126,36 +125,6 @@ class Training:
     stop_at_return: float | None
     round: int = 0
     best: dict[str, Any] = field(default_factory=lambda: {"score": -np.inf, "round": -1, "return_mean": -np.inf})
-
-    def train(self) -> float:
-        """Run what is left of the run; return the objective, the best agent's mean - std on eval's episodes.
-
-        Raises:
-            Preempted: after a checkpoint, when asked to stop.
-            Exception: whatever a part raises, once it stands in the run directory.
-        """
-        if self.run.finished:
-            self.logger.start(self.info)
-            self.logger.summary(self.run.summary())
-            self.logger.finish("ok")
-            return float(self.run.summary()["objective"])
-        error: BaseException | None = None
-        with listening():
-            try:
-                self._restore()
-                self.logger.start(self.info)
-                while not self._spent():
-                    self._play_round()
-                    if requested() and not self._spent():
-                        raise Preempted
-                summary = self._summarise()
-                self.logger.summary(summary)
-                return float(summary["objective"])
-            except BaseException as caught:
-                error = caught
-                raise
-            finally:
-                self.logger.finish(self.run.finish(error))
 
     def _play_round(self) -> None:
         """Learn, evaluate, record, checkpoint."""
@@ -203,7 +172,7 @@ class Training:
 
     @property
     def _expert(self) -> Path:
-        return self.run.path / "expert"
+        return self.run.path / neutral.TRAINED
 
     def _episodes(self) -> dict[str, float]:
         """Return the figures of the episodes that ended during the round."""

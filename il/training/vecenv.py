@@ -1,12 +1,11 @@
 """Our slots as a VecEnv of Stable-Baselines3."""
 
-import math
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from il.envs.base import SlotError, VectorEnv
+from il.envs.base import SlotError, VectorEnv, not_finite
 from il.errors import EpisodeError
 from il.randomness import Purpose, integer
 
@@ -64,8 +63,8 @@ class Slots:
             reward, terminated, truncated = env.step(actions, self._all)
         except SlotError as error:
             raise self._failure(error.slot, str(error)) from error
-        if not math.isfinite(np.add.reduce(reward) + np.add.reduce(env.expert_obs, axis=None)):
-            self._check(reward)
+        if (slot := not_finite(reward, env.expert_obs)) is not None:
+            raise self._failure(slot, "the observation or reward is not finite")
         self._t += 1
         self._returns += reward
         ended = terminated | truncated
@@ -134,11 +133,6 @@ class Slots:
 
     def _seed_of(self, slot: int) -> int:
         return integer(self._seed, Purpose.COLLECT, int(slot), int(self._count[slot]))
-
-    def _check(self, reward: np.ndarray) -> None:
-        bad = ~np.isfinite(reward) | ~np.isfinite(self.env.expert_obs.reshape(self.env.n, -1)).all(1)
-        if bad.any():
-            raise self._failure(int(np.argmax(bad)), "the observation or reward is not finite")
 
     def _failure(self, slot: int, what: str) -> EpisodeError:
         where = f"episode {self._count[slot]} of slot {slot} (reset seed {self._seed_of(slot)}) at step {self._t[slot]}"
