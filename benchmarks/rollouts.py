@@ -2,9 +2,9 @@
 
 Ours is `il.rollout.collect` with a learner's policy acting, everything recorded; it has the weights of the task's
 bundled expert (2x64 tanh; Hopper's 2x256 relu), so that the states are those that matter. The limit is a bare loop
-of ``mj_step`` over the same states and actions. Both take turns, so what else the machine does hits both; medians
-of the ratios are shown. One core is measured in CPU-seconds, two threads by the clock. The machine should be idle
-for both: a rollout shares the caches with more code than the bare loop.
+of ``mj_step`` over the same states and actions. Both take turns every 20 steps, so what else the machine does hits
+both; medians of the ratios are shown. One core is measured in CPU-seconds, two threads by the clock. The machine
+should be idle for both: a rollout shares the caches with more code than the bare loop.
 """
 
 import statistics
@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Row, environment, repeats, show
-from il.actors import PolicyActor
-from il.envs.base import EnvSpec
+from il.actors import PolicyActor, View
+from il.envs.base import EnvSpec, VectorEnv
+from il.envs.mujoco import MujocoVectorEnv
 from il.experts.bundled import pretrained
 from il.experts.neutral import MLPExpert, layers
 from il.policies.gaussian import GaussianPolicy, SquashedGaussianPolicy
-from il.rollout import Collect, Rollout, collect
+from il.rollout import Collect, collect
 
 STEPS = {"HalfCheetah-v5": 500, "Hopper-v5": 400, "Walker2d-v5": 300, "Ant-v5": 200}
 """Most steps of each episode, fewer than their 1000 to save time."""
@@ -48,41 +49,72 @@ def learner(spec: EnvSpec) -> GaussianPolicy:
     return policy
 
 
-def ours(id: str, n: int, num_threads: int) -> Callable[[int], Rollout]:
-    """Return a function that plays round k: n episodes in n slots."""
-    env = environment(id, n, num_threads)
-    request = Collect(PolicyActor(learner(env.spec)), episodes=n, stop_at=STEPS[id], label="none")
-    return lambda k: collect(env, request, None, 0, k)
+class Beside(PolicyActor):
+    """Acts, and every so many steps lets the bare loop play the same again, while the rollout's clock stands still.
 
+    What else the machine does changes within tenths of a second, so the two take turns as quickly.
+    """
 
-class Replay:
-    """The same episodes with nothing but physics, on one or more threads."""
+    EVERY = 20
+    """Steps between two turns."""
 
-    def __init__(self, id: str, num_threads: int):
-        self.envs = [gymnasium.make(id).unwrapped for _ in range(num_threads)]
+    def __init__(self, env: VectorEnv, num_threads: int, clock: Callable[[], float]):
+        super().__init__(learner(env.spec))
+        self.env, self.clock = env, clock
+        assert isinstance(env, MujocoVectorEnv)
+        self.model, self.skip = env.model, env.frame_skip
+        self.data = [mujoco.MjData(self.model) for _ in range(num_threads)]
         self.pool = ThreadPoolExecutor(num_threads)
+        self.taken = np.zeros((self.EVERY, env.n, env.spec.act_dim))
+        self.start_anew()
 
-    def seconds(self, rollout: Rollout, clock: Callable[[], float]) -> float:
-        """Return the time of the steps alone."""
-        act = np.clip(rollout.act, self.envs[0].action_space.low, self.envs[0].action_space.high).astype(float)
-        episodes = [(int(seed), act[rollout.episode == k]) for k, seed in enumerate(rollout.seed)]
-        shares = [episodes[k :: len(self.envs)] for k in range(len(self.envs))]
+    def start_anew(self) -> None:
+        """Forget what was measured."""
+        self.away = self.bare = 0.0
+        self.replayed = 0
+
+    def act(self, view: View, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Actor.act`."""
+        start, k = self.clock(), int(t[0]) % self.EVERY
+        if k == 0:
+            if t[0]:
+                self._replay(view.ids)
+            self.before = self.env.snapshot(np.arange(self.env.n)).state
+            self.away += self.clock() - start
+        act, who = super().act(view, t)
+        self.taken[k, view.ids] = act
+        return act, who
+
+    def _replay(self, ids: np.ndarray) -> None:
+        low, high = self.env.spec.low, self.env.spec.high
+        taken = np.clip(self.taken, low, high).transpose(1, 0, 2)
+        shares = [ids[k :: len(self.data)] for k in range(len(self.data))]
         if len(shares) == 1:
-            return self._replay(self.envs[0], shares[0], clock)
-        return max(self.pool.map(self._replay, self.envs, shares, [clock] * len(shares)))
+            self.bare += self._play(self.data[0], taken, ids)
+        else:
+            self.bare += max(self.pool.map(self._play, self.data, [taken] * len(shares), shares))
+        self.replayed += len(ids) * self.EVERY
 
-    @staticmethod
-    def _replay(env: gymnasium.Env, episodes: list[tuple[int, np.ndarray]], clock: Callable[[], float]) -> float:
-        step, model, data, skip, total = mujoco.mj_step, env.model, env.data, env.frame_skip, 0.0
-        ctrl = data.ctrl
-        for seed, actions in episodes:
-            env.reset(seed=seed)
-            start = clock()
-            for action in actions:
+    def _play(self, data: mujoco.MjData, taken: np.ndarray, ids: np.ndarray) -> float:
+        step, model, skip, ctrl, total = mujoco.mj_step, self.model, self.skip, data.ctrl, 0.0
+        for slot in ids:
+            mujoco.mj_setState(model, data, self.before[slot], mujoco.mjtState.mjSTATE_INTEGRATION.value)
+            start = self.clock()
+            for action in taken[slot]:
                 ctrl[:] = action
                 step(model, data, skip)
-            total += clock() - start
+            total += self.clock() - start
         return total
+
+
+def ratio(env: VectorEnv, actor: Beside, k: int) -> tuple[float, float]:
+    """Play round k, an episode in every slot; return bare / rollout and the rollout's seconds a step."""
+    request = Collect(actor, episodes=env.n, stop_at=STEPS[env.spec.id], label="none")
+    actor.start_anew()
+    start = actor.clock()
+    steps = len(collect(env, request, None, 0, k))
+    each = (actor.clock() - start - actor.away) / steps
+    return actor.bare / actor.replayed / each, each
 
 
 class OneGymnasium:
@@ -107,26 +139,21 @@ class OneGymnasium:
 
 def one_core(id: str, n: int, often: int, at_least: float) -> Row:
     """CPU-seconds of the physics over those of the whole rollout."""
-    play, replay, clock = ours(id, n, 1), Replay(id, 1), time.process_time
-    ratios = []
-    for k in range(often + 1):
-        start = clock()
-        rollout = play(k)
-        spent = clock() - start
-        ratios.append(replay.seconds(rollout, clock) / spent)
+    env = environment(id, n, 1)
+    actor = Beside(env, 1, time.process_time)
+    ratios = [ratio(env, actor, k)[0] for k in range(often + 1)]
     return _row(f"rollout / mj_step, one core, n={n}: {id}", ratios[1:], at_least)
 
 
 def two_threads(id: str, n: int, often: int, at_least: tuple[float, float]) -> list[Row]:
     """Wall time of the physics, and of one gymnasium environment per step, over that of the whole rollout."""
-    play, replay, single, clock = ours(id, n, 2), Replay(id, 2), OneGymnasium(id), time.perf_counter
+    env, single = environment(id, n, 2), OneGymnasium(id)
+    actor = Beside(env, 2, time.perf_counter)
     raw, gym = [], []
     for k in range(often + 1):
-        start = clock()
-        rollout = play(k)
-        spent = clock() - start
-        raw.append(replay.seconds(rollout, clock) / spent)
-        gym.append(single.seconds(1000) / (spent / len(rollout)))
+        found, each = ratio(env, actor, k)
+        raw.append(found)
+        gym.append(single.seconds(1000) / each)
     return [
         _row(f"rollout / mj_step, two threads each, n={n}: {id}", raw[1:], at_least[0]),
         _row(f"rollout, two threads, n={n} / one gymnasium with torch: {id}", gym[1:], at_least[1]),
@@ -137,11 +164,13 @@ def by_slots(id: str, often: int) -> list[tuple[int, float]]:
     """Return (slots, CPU-microseconds a step): how the cost of a step falls with the slots that share a lockstep."""
     out = []
     for n in (1, 4, 16, 64, 256):
-        play, costs = ours(id, n, 1), []
+        env = environment(id, n, 1)
+        request = Collect(PolicyActor(learner(env.spec)), episodes=n, stop_at=STEPS[id], label="none")
+        costs = []
         for k in range(often + 1):
             start = time.process_time()
-            rollout = play(k)
-            costs.append((time.process_time() - start) / len(rollout) * 1e6)
+            steps = len(collect(env, request, None, 0, k))
+            costs.append((time.process_time() - start) / steps * 1e6)
         out.append((n, statistics.median(costs[1:])))
     return out
 

@@ -1,8 +1,9 @@
 """Training an expert through our slots and through Stable-Baselines3's own: ``python -m benchmarks.training``.
 
 The same PPO (the recipe of conf/trainer/sb3.yaml: 64 slots, observations and rewards normalised) runs over our slots,
-stepped by two threads, and over the library's `DummyVecEnv` of 64 gymnasium environments, which has one. Torch has two
-threads in both. They take turns, a rollout and its updates each.
+stepped by two threads, and over the library's `DummyVecEnv` of 64 gymnasium environments, which has one. Torch has one
+thread here, as in every run of ours (two are slower for such networks, and many times slower beside other work), and
+there as many as it takes by itself. They take turns, a rollout and its updates each.
 """
 
 import statistics
@@ -46,11 +47,11 @@ def theirs(id: str) -> Any:
 
 def rows(often: int) -> list[Row]:
     """Measure."""
-    torch.set_num_threads(2)
-    id = "Ant-v5"
+    id, own_threads = "Ant-v5", torch.get_num_threads()
     models = {"theirs": theirs(id), "ours": ours(id)}
 
     def learn(model: Any) -> None:
+        torch.set_num_threads(1 if model is models["ours"] else own_threads)
         model.learn(model.n_steps * model.n_envs, log_interval=None, reset_num_timesteps=False)
 
     costs = turns({name: lambda model=model: learn(model) for name, model in models.items()}, often)

@@ -86,7 +86,7 @@ def play(
         after = env.obs[ids]
         slots.check(ids, reward, after)
         ended = terminated | truncated if stop_at is None else terminated | truncated | (now + 1 >= stop_at)
-        flags = (terminated, truncated, ended, changed := bool(ended.any()))
+        flags = (terminated, truncated, ended, changed := bool(np.count_nonzero(ended)))
         on_step(Step(index, seed, now, obs, expert_obs, act, who, reward, *flags, after), view)
         slots.t[ids] = now = now + 1
         if changed:

@@ -65,7 +65,7 @@ TABLES = {
             "cloning": "algo=bc",
             "DAgger, 60 rounds": "algo=dagger algo.rounds=60",
             "AggreVaTeD: score, natural (default)": "algo=aggrevated",
-            "the same, smaller steps": "algo=aggrevated algo.trust.kl=0.003",
+            "the same, larger steps": "algo=aggrevated algo.trust.kl=0.01",
             "reparam, natural": "algo=aggrevated algo.estimator=reparam",
             "executed, natural": "algo=aggrevated algo.estimator=executed",
             "executed, Q in [0, 1], α linear, Adam 5e-4": "algo=aggrevated algo.estimator=executed algo.signal=scaled "

@@ -22,6 +22,10 @@ from il.schedules import schedule
 from il.state import Once
 
 
+KL = {True: 0.01, False: 0.003}
+"""Size of a natural step for discrete actions or not: larger ones lose what continuous tasks learned in some seeds."""
+
+
 @dataclass(frozen=True)
 class AdamSettings:
     """First-order updates, where `natural` is off."""
@@ -75,7 +79,7 @@ class AggreVaTeD(Algorithm):
         sample: let the learner drive by samples.
         entropy: weight of an entropy bonus.
         natural: take natural gradient steps.
-        trust: knobs of `Trust`.
+        trust: knobs of `Trust`; its kl may be None, see `KL`.
         adam: knobs of `AdamSettings`.
         critic: knobs of `CriticSettings`.
 
@@ -113,6 +117,8 @@ class AggreVaTeD(Algorithm):
             raise ConfigError(f"algo.signal={signal}{nearest(signal, ['advantage', 'scaled'])}: advantage or scaled")
         self.terms = Terms(signal, actions, gamma)
         self.sample, self.entropy = sample, entropy
+        if trust["kl"] is None:
+            trust = {**trust, "kl": KL[setup.spec.discrete]}
         self.natural, self.trust, self.settings = natural, Trust(**trust), AdamSettings(**adam)
         settings = CriticSettings(**critic)
         self.fitted = FittedCritic(setup.spec, settings, gamma, setup.seed) if setup.critic == "fit" else None

@@ -78,7 +78,8 @@ class BatchPhysics(Physics):
     def step(self, rows: Rows, ctrl: np.ndarray) -> None:
         """See `Physics.step`."""
         self._ctrl[rows] = ctrl
-        self._run(self._batch.step, self._slots[rows], self.frame_skip)
+        ids = None if len(ctrl) == len(self._slots) else self._slots[rows]  # all of them need no check
+        self._run(self._batch.step, ids, self.frame_skip)
 
     def _run(self, call: Callable[..., None], *arguments: Any) -> None:
         try:

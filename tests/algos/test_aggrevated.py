@@ -225,7 +225,7 @@ def test_a_step_that_cannot_gain_leaves_the_policy_alone():
 KNOBS = {
     "rounds": 6, "steps": 120, "first_steps": None, "warm": True, "alpha": 0.0, "estimator": "auto",
     "signal": "advantage", "actions": 2, "gamma": GAMMA, "sample": True, "entropy": 0.0, "natural": True,
-    "trust": {"kl": 0.01, "damping": 0.1, "iterations": 10, "backtracks": 10},
+    "trust": {"kl": None, "damping": 0.1, "iterations": 10, "backtracks": 10},
     "adam": {"lr": 0.05, "passes": 1, "minibatch": None, "clip": 0.2},
     "critic": {
         "steps": 400, "prefix": 5, "random": 0.3, "passes": 3, "members": 1, "depth": 0, "width": 1,
