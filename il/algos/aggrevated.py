@@ -21,7 +21,6 @@ from il.rollout import Collect, Rollout
 from il.schedules import schedule
 from il.state import Once
 
-
 KL = {True: 0.01, False: 0.003}
 """Size of a natural step for discrete actions or not: larger ones lose what continuous tasks learned in some seeds."""
 
