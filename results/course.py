@@ -2,39 +2,66 @@
 
     python -m results.course experts=DIR      the course's folder of Ant.pkl, …, beside its folder expert_data
 
-Writes results/course.md. Runs that are finished are not run again.
+Writes results/course.md after every row. Runs that are finished are not run again.
 """
 
-import json
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 from statistics import mean
 
-ROOT = Path(__file__).resolve().parent.parent
+from results.runs import ROOT, cell, finished
+
 TASKS = {"ant_v4": "Ant", "halfcheetah_v4": "HalfCheetah", "hopper_v4": "Hopper", "walker2d_v4": "Walker2d"}
+METHODS = {"bc": "cloning", "dagger": "DAgger"}
 SEEDS = (1, 2, 3)
+WAYS = {
+    "ours": ("as it is", ""),
+    "gymnasium": ("gymnasium's own stepper", "env.backend=gymnasium"),
+    "autograd": ("gradients by autograd", "policy.fit.backend=autograd"),
+}
+"""By end of a run's name: what it is, and its overrides."""
 COMMAND = (
     "python launch.py preset=hw1 policy=gaussian algo={algo} env={env} expert=cs285 expert.path={experts}/{name}.pkl "
     "expert.demonstrations={experts}/../expert_data/expert_data_{name}-v4.pkl seed={seed} eval.every=10 "
-    "eval.stochastic=false test.episodes=10 logger=none out=results/course/{env}-{algo}-{seed}"
+    "eval.stochastic=false test.episodes=10 logger=none {way}out=results/course/{env}-{algo}-{seed}{end}"
 )
 
 
-def run(**chosen: object) -> dict[str, float]:
-    """Run one line of the table, if it has not been run; return its final figures."""
-    command = COMMAND.format(**chosen)
-    argv = [sys.executable, *shlex.split(command)[1:]]
-    subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    out = command.split("out=")[1]
-    summary: dict[str, float] = json.loads((ROOT / "outputs" / out / "summary.json").read_text())
-    return summary
+def runs(env: str, algo: str, way: str, experts: Path | str) -> list[dict[str, float]]:
+    """Run one cell's seeds, as far as they have not been run; return their final figures."""
+    return [finished(command(env, TASKS[env], algo, seed, way, experts)) for seed in SEEDS]
 
 
-def main(experts: Path) -> None:
-    """Run everything and write the table."""
-    example = COMMAND.format(algo="ALGO", env="ENV", experts="DIR", name="TASK", seed="1|2|3")
+def command(env: str, name: str, algo: str, seed: int | str, way: str, experts: Path | str) -> str:
+    """Return the command behind one run."""
+    overrides, end = (f"{WAYS[way][1]} ", f"-{way}") if WAYS[way][1] else ("", "")
+    return COMMAND.format(env=env, name=name, algo=algo, seed=seed, way=overrides, end=end, experts=experts)
+
+
+def shares(some: list[dict[str, float]]) -> list[float]:
+    """Return what each reaches of its expert's return, in percent."""
+    return [100 * s["test/last/return_mean"] / s["test/expert/return_mean"] for s in some]
+
+
+def row(env: str, experts: Path) -> str:
+    """Return one task's row of the first table."""
+    cells, done = [], []
+    for algo in METHODS:
+        done = runs(env, algo, "ours", experts)
+        cells += [f"{mean(shares(done)):.1f}%", ", ".join(f"{s:.1f}%" for s in shares(done))]
+    labels, expert = mean(s["expert_labels"] for s in done), done[0]["test/expert/return_mean"]
+    return f"| {TASKS[env]}-v4 | {expert:.0f} | {' | '.join(cells)} | {labels:.0f} |"
+
+
+def ways(env: str, algo: str, experts: Path) -> str:
+    """Return one row of the second table."""
+    cells = " | ".join(cell(shares(runs(env, algo, way, experts)), 1) for way in WAYS)
+    return f"| {TASKS[env]}-v4 | {METHODS[algo]} | {cells} |"
+
+
+def write(first: list[str], second: list[str]) -> None:
+    """Write what there is."""
+    example = command("ENV", "TASK", "ALGO", "1|2|3", "ours", "DIR")
     lines = [
         "# Course settings, course experts",
         "",
@@ -47,16 +74,33 @@ def main(experts: Path) -> None:
         "",
         "| task | expert | cloning | each seed | DAgger | each seed | labels |",
         "|---|---|---|---|---|---|---|",
+        *first,
+        "",
+        "## Speed changes nothing",
+        "",
+        "The same by the slower ways, which are there to check the quick ones, in percent of the expert with 95 %",
+        "t-intervals over the seeds: "
+        + ", ".join(f"{title} (`{knob}`)" for title, knob in list(WAYS.values())[1:])
+        + ".",
+        "",
+        f"| task | method | {' | '.join(title for title, _ in WAYS.values())} |",
+        "|---|---|" + "---|" * len(WAYS),
+        *second,
     ]
-    for env, name in TASKS.items():
-        cells, labels, expert = [], 0.0, 0.0
-        for algo in ("bc", "dagger"):
-            done = [run(algo=algo, env=env, experts=experts, name=name, seed=seed) for seed in SEEDS]
-            shares = [s["test/last/return_mean"] / s["test/expert/return_mean"] for s in done]
-            cells += [f"{mean(shares):.1%}", ", ".join(f"{s:.1%}" for s in shares)]
-            labels, expert = mean(s["expert_labels"] for s in done), done[0]["test/expert/return_mean"]
-        lines.append(f"| {name}-v4 | {expert:.0f} | {' | '.join(cells)} | {labels:.0f} |")
-        (ROOT / "results" / "course.md").write_text("\n".join(lines) + "\n")
+    (ROOT / "results" / "course.md").write_text("\n".join(lines) + "\n")
+
+
+def main(experts: Path) -> None:
+    """Run everything and write the tables."""
+    first: list[str] = []
+    for env in TASKS:
+        first.append(row(env, experts))
+        write(first, [])
+    second: list[str] = []
+    for env in TASKS:
+        for algo in METHODS:
+            second.append(ways(env, algo, experts))
+            write(first, second)
 
 
 if __name__ == "__main__":
