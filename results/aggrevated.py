@@ -54,6 +54,7 @@ TABLES = {
             "cloning, 20 000 labels": "algo=bc algo.first_steps=20000",
             "AggreVaTeD: exact, natural, critic 280k steps": f"{FIT} algo.critic.steps=280000 "
             "algo.critic.fit.steps=4000",
+            "the same, damping .1": f"{FIT} algo.critic.steps=280000 algo.critic.fit.steps=4000 algo.trust.damping=0.1",
         },
     ),
     "hopper": Table(

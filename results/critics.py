@@ -146,6 +146,8 @@ CASES = {
         "HalfCheetah, SAC of the zoo",
         "env=halfcheetah_v4 expert=sb3 expert.path={zoo}/sac/HalfCheetah-v3/HalfCheetah-v3.zip",
     ),
+    "inverted": ("InvertedPendulum, linear-quadratic regulator", "env=inverted_pendulum"),
+    "pusher": ("Pusher, feedback law", "env=pusher"),
     "hopper": ("Hopper, bundled SAC", "env=hopper"),
 }
 """By directory: the expert, and the overrides that choose it."""

@@ -21,8 +21,10 @@ from il.rollout import Collect, Rollout
 from il.schedules import schedule
 from il.state import Once
 
-KL = {True: 0.01, False: 0.003}
-"""Size of a natural step for discrete actions or not: larger ones lose what continuous tasks learned in some seeds."""
+TRUST = {True: {"kl": 0.01, "damping": 1e-3}, False: {"kl": 0.003, "damping": 0.1}}
+"""Knobs of `Trust` for discrete actions or not. Where the policy is all but sure of an action, the Fisher matrix is as
+small as the gradient, and much damping leaves the policy stuck there. Sampled actions of continuous tasks make a rough
+matrix, and their critics rough advantages: long or undamped steps lose in some seeds what was learned."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class AggreVaTeD(Algorithm):
         sample: let the learner drive by samples.
         entropy: weight of an entropy bonus.
         natural: take natural gradient steps.
-        trust: knobs of `Trust`; its kl may be None, see `KL`.
+        trust: knobs of `Trust`; None takes those of `TRUST`.
         adam: knobs of `AdamSettings`.
         critic: knobs of `CriticSettings`.
 
@@ -116,8 +118,7 @@ class AggreVaTeD(Algorithm):
             raise ConfigError(f"algo.signal={signal}{nearest(signal, ['advantage', 'scaled'])}: advantage or scaled")
         self.terms = Terms(signal, actions, gamma)
         self.sample, self.entropy = sample, entropy
-        if trust["kl"] is None:
-            trust = {**trust, "kl": KL[setup.spec.discrete]}
+        trust = {**TRUST[setup.spec.discrete], **{k: v for k, v in trust.items() if v is not None}}
         self.natural, self.trust, self.settings = natural, Trust(**trust), AdamSettings(**adam)
         settings = CriticSettings(**critic)
         self.fitted = FittedCritic(setup.spec, settings, gamma, setup.seed) if setup.critic == "fit" else None
