@@ -36,17 +36,18 @@ SCORES = (
 )
 """Environment, planner, knobs that differ from its file's, episodes, what it should reach."""
 STUDENTS = {
-    "reacher": ("ilqr", "eval.episodes=4"),
-    "pendulum": ("cem", "eval.episodes=4"),
+    "reacher": ("ilqr", "policy=deterministic policy.width=256 policy.activation=relu"),
+    "pendulum": ("cem", ""),
 }
 METHODS = {
-    "cloning": "algo=bc algo.first_steps=4000",
-    "DAgger": "algo=dagger algo.rounds=4 algo.first_steps=1000",
+    "bc1000": ("cloning", "algo=bc algo.first_steps=1000"),
+    "bc4000": ("cloning", "algo=bc algo.first_steps=4000"),
+    "dagger": ("DAgger", "algo=dagger algo.rounds=4 algo.first_steps=1000"),
 }
 SEEDS = (1, 2, 3, 4, 5)
 COMMAND = (
-    "python launch.py env={env} expert={expert} {method} seed={seed} {knobs} eval.every=4 eval.stochastic=false "
-    "test.episodes=20 env.num_threads=1 logger=none out=results/planners/{env}-{name}-{seed}"
+    "python launch.py env={env} expert={expert} {method} {knobs} seed={seed} eval.episodes=4 eval.every=4 "
+    "eval.stochastic=false test.episodes=20 env.num_threads=1 logger=none out=results/planners/{env}-{name}-{seed}"
 )
 
 
@@ -110,8 +111,7 @@ def students(before: list[str]) -> None:
     """Make the second table's rows."""
     rows: list[str] = []
     for env, (expert, knobs) in STUDENTS.items():
-        for title, method in METHODS.items():
-            name = method.split()[0].removeprefix("algo=")
+        for name, (title, method) in METHODS.items():
             runs = [
                 finished(COMMAND.format(env=env, expert=expert, method=method, knobs=knobs, seed=seed, name=name))
                 for seed in SEEDS
@@ -119,16 +119,16 @@ def students(before: list[str]) -> None:
             last, planner = ([run[f"test/{who}/return_mean"] for run in runs] for who in ("last", "expert"))
             labels = np.mean([run["expert_labels"] for run in runs])
             each = ", ".join(f"{x:.2f}" for x in last)
-            rows.append(f"| {env} | {expert} | {title} | {labels:.0f} | {cell(last, 2)} | {each} | {planner[0]:.2f} |")
+            rows.append(
+                f"| {env} | {expert} | {title}, `{method}` | {labels:.0f} | {cell(last, 2)} | {each} | {planner[0]:.2f} |"
+            )
             write(before, rows)
 
 
 def write(first: list[str], second: list[str]) -> None:
     """Write what there is."""
-    methods = (f"- {title}: `{method}`" for title, method in METHODS.items())
-    example = COMMAND.format(
-        env="ENV", expert="PLANNER", method="METHOD", knobs="eval.episodes=4", seed="1|…|5", name="NAME"
-    )
+    knobs = (f"`{knobs}` for {env}" for env, (_, knobs) in STUDENTS.items() if knobs)
+    example = COMMAND.format(env="ENV", expert="PLANNER", method="METHOD", knobs="KNOBS", seed="1|…|5", name="NAME")
     lines = [
         "# Planners as experts",
         "",
@@ -148,9 +148,9 @@ def write(first: list[str], second: list[str]) -> None:
         "",
         "## Students",
         "",
-        f"`{example}` with METHOD",
+        f"`{example}`",
         "",
-        *methods,
+        f"with METHOD as below and KNOBS {', '.join(knobs)}.",
         "",
         "Return of the last policy over 20 test episodes: mean of 5 seeds and its 95 % t-interval, each seed, and the",
         "planner's own on the same episodes.",
