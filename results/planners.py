@@ -119,9 +119,8 @@ def students(before: list[str]) -> None:
             last, planner = ([run[f"test/{who}/return_mean"] for run in runs] for who in ("last", "expert"))
             labels = np.mean([run["expert_labels"] for run in runs])
             each = ", ".join(f"{x:.2f}" for x in last)
-            rows.append(
-                f"| {env} | {expert} | {title}, `{method}` | {labels:.0f} | {cell(last, 2)} | {each} | {planner[0]:.2f} |"
-            )
+            what = f"{env} | {expert} | {title}, `{method}`"
+            rows.append(f"| {what} | {labels:.0f} | {cell(last, 2)} | {each} | {planner[0]:.2f} |")
             write(before, rows)
 
 
@@ -150,7 +149,7 @@ def write(first: list[str], second: list[str]) -> None:
         "",
         f"`{example}`",
         "",
-        f"with METHOD as below and KNOBS {', '.join(knobs)}.",
+        f"with METHOD as in the table and KNOBS {', '.join(knobs)}.",
         "",
         "Return of the last policy over 20 test episodes: mean of 5 seeds and its 95 % t-interval, each seed, and the",
         "planner's own on the same episodes.",
