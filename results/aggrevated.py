@@ -24,7 +24,8 @@ class Table:
     about: str
     common: str
     methods: dict[str, str]
-    seeds: tuple[int, ...] = (10, 11, 12, 13, 14)
+    seeds: tuple[int, ...] = (20, 21, 22, 23, 24)
+    """Not those that settings were chosen with (0 to 14)."""
     threshold: float = 1.3
     """Times the expert's return that counts as better."""
 
@@ -72,6 +73,7 @@ TABLES = {
             "executed, Q in [0, 1], α linear, Adam 5e-4": "algo=aggrevated algo.estimator=executed algo.signal=scaled "
             "algo.alpha=linear algo.natural=false",
         },
+        seeds=(10, 11, 12, 13, 14),
         threshold=1.0,
     ),
 }
