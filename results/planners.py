@@ -29,7 +29,7 @@ SCORES = (
     (
         "halfcheetah",
         "cem",
-        {"horizon": 15, "iterations": 3, "beta": 0.25, "sigma": 0.5, "momentum": 0.0, "answer": "mean"},
+        {"horizon": 25, "iterations": 3, "beta": 0.25, "sigma": 0.5, "momentum": 0.0, "answer": "mean"},
         5,
         "median ≥ 4000",
     ),
