@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Return the versions that decide whether a run can go on bit for bit."""
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions that decide whether a run can go on bit for bit; of more distributions where it uses them."""
     out = {"python": sys.version.split()[0]}
-    for name in ("torch", "numpy", "gymnasium", "mujoco", "hydra-core"):
+    for name in ("torch", "numpy", "gymnasium", "mujoco", "hydra-core", *more):
         try:
             out[name] = version(name)
         except PackageNotFoundError:

@@ -45,13 +45,14 @@ class RunDir:
         path: created if absent.
         config: the resolved configuration.
         overrides: the command line's.
+        packages: distributions whose versions decide results, beside those of every run.
 
     Raises:
         ConfigError: when it holds something else, a run of another configuration, or a run that is going on now,
             or cannot be written.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], overrides: list[str]):
+    def __init__(self, path: Path, config: dict[str, Any], overrides: list[str], packages: tuple[str, ...] = ()):
         self.path = path.absolute()
         self.info = self._claim(config)
         fresh = not self.info
@@ -65,12 +66,12 @@ class RunDir:
         self.finished = complete and self.info.get("budget", config["budget"]) == config["budget"]
         if self.finished:
             return
-        if not fresh and self.info["versions"] != versions():
+        if not fresh and self.info["versions"] != versions(*packages):
             print("warning: the run was started with other versions; it goes on, but not bit for bit", file=sys.stderr)
         self.update(
             status="running", attempts=self.info["attempts"] + 1, config_hash=config_hash(config), error=None, end=None,
             budget=config["budget"],
-            command=sys.argv, host=socket.gethostname(), versions=versions(), git=self._git(), cpu=cpu(),
+            command=sys.argv, host=socket.gethostname(), versions=versions(*packages), git=self._git(), cpu=cpu(),
             slurm={k: v for k, v in os.environ.items() if k.startswith("SLURM_") and k.endswith(("_ID", "_COUNT"))},
         )  # fmt: skip
 

@@ -36,7 +36,9 @@ LAYERS = """
 """.strip().splitlines()
 """Parts of `il`, each importing from its own line and from those above it only. Concrete experts come after `rollout`:
 some bring demonstrations."""
-HEAVY = "wandb stable_baselines3 sb3_contrib matplotlib pandas scipy tensorboard huggingface_hub minari imageio".split()
+HEAVY = (
+    "wandb stable_baselines3 sb3_contrib sbx jax matplotlib pandas scipy tensorboard huggingface_hub minari imageio"
+).split()
 MAX_LINES, MAX_FUNCTION = 300, 50
 
 

@@ -1,11 +1,10 @@
-"""One agent of Stable-Baselines3 in training: made from knobs, trained in rounds, stored and restored exactly."""
+"""One agent in training: made from knobs, trained in rounds, stored and restored exactly."""
 
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from il.envs.base import VectorEnv
 from il.errors import ConfigError, nearest
@@ -13,27 +12,17 @@ from il.experts.neutral import Arrays, find, read
 from il.randomness import Purpose, integer
 from il.state import Once
 from il.training import export
+from il.training.base import Library
 from il.training.vecenv import as_vec_env
 
 ALGORITHMS = {"ppo": "any", "a2c": "any", **dict.fromkeys(("sac", "td3", "ddpg"), "continuous"), "dqn": "discrete"}
 """The actions that each takes."""
-COUNTERS = "num_timesteps _n_updates _n_calls _episode_num _current_progress_remaining exploration_rate".split()
+COUNTERS = (
+    "num_timesteps _n_updates _n_calls _episode_num _current_progress_remaining exploration_rate reset_idx"
+).split()
 """Plain numbers that the algorithms keep; each has some of them."""
 COLUMNS = "observations next_observations actions rewards dones timeouts".split()
 """Arrays of a replay buffer, [rows, slots, …]."""
-
-
-def library() -> Any:
-    """Return the module stable_baselines3.
-
-    Raises:
-        ConfigError: when it is not installed.
-    """
-    try:
-        import stable_baselines3
-    except ImportError:
-        raise ConfigError("trainer=sb3 needs an extra: pip install 'il[sb3]'") from None
-    return stable_baselines3
 
 
 def check_algorithm(name: str, discrete: bool, env_id: str) -> None:
@@ -54,10 +43,11 @@ def check_algorithm(name: str, discrete: bool, env_id: str) -> None:
 class Agent:
     """A model, its normaliser and its slots.
 
-    All random numbers of a round follow from the run's seed and the round: Stable-Baselines3 draws from global
-    generators, so these are seeded anew at the start of each.
+    All random numbers of a round follow from the run's seed and the round: the libraries draw from global generators
+    and keys of the model, so these are seeded anew at the start of each.
 
     Args:
+        library: whose algorithms.
         algo: one of `ALGORITHMS`.
         env: where it trains; all slots are used.
         seed: the run's.
@@ -65,7 +55,7 @@ class Agent:
         normalize_obs, normalize_reward: standardise by running statistics, and clip to ±10.
         anneal: let the learning rate fall to zero linearly.
         kwargs: arguments of the algorithm's class.
-        device: torch's.
+        device: cpu, cuda or cuda:N.
         start: an expert in the package's own format to go on from, or None.
 
     Raises:
@@ -74,6 +64,7 @@ class Agent:
 
     def __init__(
         self,
+        library: Library,
         algo: str,
         env: VectorEnv,
         seed: int,
@@ -85,28 +76,26 @@ class Agent:
         device: str,
         start: str | None,
     ):
-        sb3 = library()
         from stable_baselines3.common.logger import Logger
         from stable_baselines3.common.vec_env import VecNormalize
 
-        self.algo, self.seed, self.steps = algo, seed, steps
-        kind = getattr(sb3, algo.upper())
-        kwargs = _arguments(kind, kwargs, env.spec.act_dim)
+        self.library, self.algo, self.seed, self.steps = library, algo, seed, steps
+        kwargs = _arguments(library, algo, kwargs, env.spec.act_dim)
         if anneal:
             kwargs["learning_rate"] = _annealed(kwargs["learning_rate"])
         self.slots = as_vec_env(env, seed)
-        gamma = kwargs.get("gamma", inspect.signature(kind).parameters["gamma"].default)
         self.normalizer: Any = None
         venv = self.slots
         if normalize_obs or normalize_reward:
-            venv = self.normalizer = VecNormalize(venv, True, normalize_obs, normalize_reward, gamma=gamma)
-        self.model: Any = kind("MlpPolicy", venv, seed=integer(seed, Purpose.INIT), device=device, **kwargs)
+            venv = self.normalizer = VecNormalize(venv, True, normalize_obs, normalize_reward, gamma=kwargs["gamma"])
+        self.model: Any = library.make(algo, venv, integer(seed, Purpose.INIT), device, kwargs)
         self.model.set_logger(Logger(None, []))
         # it is told to learn a part at a time; schedules are about the whole
         self.model._update_current_progress_remaining = self._progress
         self._rows = _Rows(self.model)
         if start is not None:
-            export.adopt(algo, self.model, self.normalizer, *read(find(start, "trainer.start")), start)
+            expert = read(find(start, "trainer.start"))
+            export.adopt(library, algo, self.model, self.normalizer, *expert, start)
 
     def _progress(self, done: int, total: int) -> None:
         self.model._current_progress_remaining = max(0.0, 1.0 - done / self.steps)
@@ -126,7 +115,7 @@ class Agent:
         """
         model = self.model
         self.slots.finished.clear()
-        model.set_random_seed(integer(self.seed, Purpose.ALGORITHM, n))
+        self.library.seed(model, integer(self.seed, Purpose.ALGORITHM, n))
         model.logger.name_to_value.clear()
 
         def heard(_: dict[str, Any], __: dict[str, Any]) -> bool:
@@ -143,7 +132,7 @@ class Agent:
 
     def export(self) -> tuple[Arrays, dict[str, Any]]:
         """Return the agent in the package's own format; see `il.experts.neutral`."""
-        return export.neutral(self.algo, self.model, self.normalizer, self.slots.env.spec)
+        return export.neutral(self.library, self.algo, self.model, self.normalizer, self.slots.env.spec)
 
     # -- going on later ---------------------------------------------------------------------------------------
 
@@ -152,8 +141,7 @@ class Agent:
         model, normalizer = self.model, self.normalizer
         out = {
             "counters": {k: _plain(getattr(model, k)) for k in COUNTERS if hasattr(model, k)},
-            "parameters": _numpy(model.get_parameters()),
-            "variables": {k: _numpy(getattr(model, k)) for k in model._get_torch_save_params()[1]},
+            "networks": self.library.state(model),
             "last": {"obs": model._last_obs, "starts": model._last_episode_starts},
             "raw": self.slots.env.expert_obs.copy(),
             "slots": self.slots.state(),
@@ -172,9 +160,7 @@ class Agent:
         model, normalizer = self.model, self.normalizer
         for key, value in state["counters"].items():
             setattr(model, key, value)
-        model.set_parameters(_torch(state["parameters"]), exact_match=True, device=model.device)
-        for key, value in state["variables"].items():
-            getattr(model, key).data.copy_(torch.from_numpy(value))
+        self.library.load(model, state["networks"])
         last = state["last"]
         model._last_obs, model._last_episode_starts = last["obs"], last["starts"]
         self.slots.restore(state["slots"])
@@ -226,19 +212,21 @@ class _Rows:
             buffer.pos, buffer.full = self._stored % buffer.buffer_size, self._stored >= buffer.buffer_size
 
 
-def _arguments(kind: type, kwargs: dict[str, Any], act_dim: int) -> dict[str, Any]:
-    """Turn what YAML can say into what the class wants.
+def _arguments(library: Library, algo: str, kwargs: dict[str, Any], act_dim: int) -> dict[str, Any]:
+    """Turn what YAML can say into what an algorithm's class wants; what is read here gets the class's default.
 
     Raises:
         ConfigError: for an argument that it does not have.
     """
+    kind = library.kind(algo)
     known = inspect.signature(kind).parameters
     for key in kwargs:
         if key not in known:
-            raise ConfigError(f"trainer.kwargs.{key}: {kind.__name__} has no such argument{nearest(key, known)}")
-    if kwargs.get("use_sde") and kind.__name__ == "SAC":
+            whose = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+            raise ConfigError(f"trainer.kwargs.{key}: {whose} has no such argument{nearest(key, known)}")
+    if kwargs.get("use_sde") and algo == "sac":
         raise ConfigError("trainer.kwargs.use_sde=true: SAC's means are then clipped, which an export cannot hold")
-    out = {**kwargs}
+    out = {key: known[key].default for key in ("gamma", "learning_rate")} | kwargs
     if isinstance(out.get("train_freq"), list):
         out["train_freq"] = tuple(out["train_freq"])
     if out.get("action_noise") is not None:
@@ -247,9 +235,9 @@ def _arguments(kind: type, kwargs: dict[str, Any], act_dim: int) -> dict[str, An
         out["action_noise"] = NormalActionNoise(np.zeros(act_dim), np.full(act_dim, float(out["action_noise"])))
     policy = dict(out.get("policy_kwargs") or {})
     if isinstance(name := policy.get("activation_fn"), str):
-        if name not in export.ACTIVATIONS:
-            raise ConfigError(f"…policy_kwargs.activation_fn={name}: one of {', '.join(export.ACTIVATIONS)}")
-        policy["activation_fn"] = export.ACTIVATIONS[name]
+        if name not in library.activations:
+            raise ConfigError(f"…policy_kwargs.activation_fn={name}: one of {', '.join(library.activations)}")
+        policy["activation_fn"] = library.activations[name]
     return {**out, "policy_kwargs": policy}
 
 
@@ -265,21 +253,3 @@ def _statistics(normalizer: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _numpy(tree: Any) -> Any:
-    """Turn tensors into arrays, and the numbers that optimisers use as keys into text."""
-    if isinstance(tree, torch.Tensor):
-        return tree.detach().cpu().numpy().copy()
-    if isinstance(tree, dict):
-        return {str(k): _numpy(v) for k, v in tree.items()}
-    return [_numpy(v) for v in tree] if isinstance(tree, list | tuple) else tree
-
-
-def _torch(tree: Any) -> Any:
-    """Undo `_numpy`."""
-    if isinstance(tree, np.ndarray):
-        return torch.from_numpy(tree.copy())
-    if isinstance(tree, dict):
-        return {int(k) if k.isdigit() else k: _torch(v) for k, v in tree.items()}
-    return [_torch(v) for v in tree] if isinstance(tree, list) else tree

@@ -23,12 +23,13 @@ from il.experts.neutral import Arrays
 from il.loggers.base import Logger, RunInfo
 from il.loggers.console import ConsoleLogger
 from il.loggers.group import LoggerGroup
-from il.provenance import cpu, versions
+from il.provenance import cpu
 from il.randomness import Purpose
 from il.rounds import Clock, Rounds
 from il.run_dir import RunDir
 from il.start import overrides, run_directory, run_info
-from il.training.agent import Agent, check_algorithm, library
+from il.training.agent import Agent, check_algorithm
+from il.training.library import choose, load
 
 
 class Sb3:
@@ -38,6 +39,7 @@ class Sb3:
         self,
         cfg: DictConfig,
         algo: str,
+        library: str,
         steps: int | None,
         n_envs: int | None,
         normalize_obs: bool | None,
@@ -54,6 +56,7 @@ class Sb3:
         check(cfg)
         if algo not in recipes:
             check_algorithm(algo, False, cfg.env.id)
+        cfg.trainer.library = choose(library, algo)  # stored with the run, which only the same library may go on with
         given = {
             "steps": steps, "n_envs": n_envs, "eval_every": eval_every, "normalize_obs": normalize_obs,
             "normalize_reward": normalize_reward, "anneal": anneal,
@@ -74,17 +77,17 @@ class Sb3:
     def assemble(self) -> "Training":
         """Build every part, then open the run directory."""
         cfg, config, recipe = self.cfg, plain(self.cfg), self.recipe
-        library()
+        library = load(cfg.trainer.library)
         env: VectorEnv = build(cfg.env, "env")  # evaluation's
         check_algorithm(self.algo, env.spec.discrete, env.spec.id)
         slots: VectorEnv = build({**cfg.env, "n_envs": recipe["n_envs"]}, "env")
         agent = Agent(
-            self.algo, slots, cfg.seed, recipe["steps"], recipe["normalize_obs"], recipe["normalize_reward"],
+            library, self.algo, slots, cfg.seed, recipe["steps"], recipe["normalize_obs"], recipe["normalize_reward"],
             recipe["anneal"], recipe["kwargs"], device(cfg.device), self.start,
         )  # fmt: skip
         loggers = LoggerGroup([ConsoleLogger(), *(build(v, f"logger.{k}") for k, v in (cfg.logger or {}).items())])
         loggers.check()
-        run = RunDir(run_directory(cfg), config, overrides())
+        run = RunDir(run_directory(cfg), config, overrides(), library.packages)
         training = Training(
             env, agent, run, run_info(run, cfg, config, 0), loggers, cfg.budget, cfg.test, cfg.eval.seed,
             recipe["steps"], recipe["eval_every"], self.eval_episodes, self.stop_at_return,
@@ -168,7 +171,7 @@ class Training(Rounds):
         returns = {"mean": float(r.mean()), "std": float(r.std()), "min": float(r.min()), "episodes": len(r),
                    "on": f"{episodes}, seed {seed}"}  # fmt: skip
         return {**card, "steps": self.agent.env_steps, "seed": self.agent.seed, "returns": returns,
-                "command": self.run.info["command"], "versions": versions(), "cpu": cpu()}  # fmt: skip
+                "command": self.run.info["command"], "versions": self.run.info["versions"], "cpu": cpu()}  # fmt: skip
 
     @property
     def _expert(self) -> Path:

@@ -17,9 +17,9 @@ from tests.conftest import rows, weights
 
 ON_POLICY = "env.horizon=50 trainer.n_envs=4 trainer.steps=800 trainer.eval_every=256 trainer.eval_episodes=2".split()
 OFF_POLICY = (
-    "env.horizon=40 trainer.n_envs=2 trainer.steps=320 trainer.eval_every=80 trainer.eval_episodes=2 "
-    "+trainer.kwargs.learning_starts=50 +trainer.kwargs.batch_size=16 +trainer.kwargs.buffer_size=200 "
-    "+trainer.kwargs.policy_kwargs.net_arch=[8]"
+    "trainer.library=sb3 env.horizon=40 trainer.n_envs=2 trainer.steps=320 trainer.eval_every=80 "
+    "trainer.eval_episodes=2 +trainer.kwargs.learning_starts=50 +trainer.kwargs.batch_size=16 "
+    "+trainer.kwargs.buffer_size=200 +trainer.kwargs.policy_kwargs.net_arch=[8]"
 ).split()
 CASES = {
     "ppo": ["env=hopper", *ON_POLICY, "+trainer.kwargs.n_steps=32", "+trainer.kwargs.batch_size=64"],

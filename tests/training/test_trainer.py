@@ -15,6 +15,7 @@ from il.errors import ConfigError
 from il.experts.bundled import load
 from il.experts.neutral import MLPExpert, write
 from il.training.agent import ALGORITHMS, Agent
+from il.training.library import load as library
 from tests.conftest import ROOT, rows
 from tests.test_knobs import composed
 
@@ -64,7 +65,7 @@ def test_an_export_acts_and_values_like_the_model(algo: str, sb3):
     id = "CartPole-v1" if algo == "dqn" else "Humanoid-v5" if algo == "sac" else "Pendulum-v1"
     env, off = slots(id), algo not in ("ppo", "a2c")
     kwargs = {"learning_starts": 8, "batch_size": 16, "buffer_size": 100} if off else {"n_steps": 20}
-    agent = Agent(algo, env, 0, 40, True, True, False, kwargs, "cpu", None)
+    agent = Agent(library("sb3"), algo, env, 0, 40, True, True, False, kwargs, "cpu", None)
     agent.learn(0, 40, lambda done: None)
     expert = MLPExpert(env.spec, *agent.export(), "it")
     rng = np.random.default_rng(0)
@@ -91,7 +92,7 @@ def test_training_starts_from_an_export(algo: str, tmp_path: Path, sb3):
     def agent(seed: int, start: str | None) -> Agent:
         kwargs = {"policy_kwargs": {"net_arch": [8, 8]}}
         env = slots("CartPole-v1" if algo == "dqn" else "Pendulum-v1")
-        return Agent(algo, env, seed, 40, True, True, False, kwargs, "cpu", start)
+        return Agent(library("sb3"), algo, env, seed, 40, True, True, False, kwargs, "cpu", start)
 
     first = agent(0, None)
     first.normalizer.obs_rms.update(np.random.default_rng(0).normal(2, 3, (50, *first.slots.observation_space.shape)))
@@ -111,7 +112,7 @@ def test_a_start_of_another_size_is_refused(run: Callable[..., Path], tmp_path: 
     hopper = ROOT / "il" / "experts" / "bundled" / "hopper_v5.safetensors"
     with pytest.raises(ConfigError, match=r"has relu networks.*activation_fn=relu"):
         run("trainer=sb3", "env=hopper", *TINY, f"trainer.start={hopper}")
-    with pytest.raises(ConfigError, match=r"layer 0 of its actor has a weight of shape \(256, 11\), here .*\(64, 11\)"):
+    with pytest.raises(ConfigError, match=r"layer 0 of its actor has a weight of shape \(11, 256\), here .*\(11, 64\)"):
         run("trainer=sb3", "env=hopper", *TINY, f"trainer.start={hopper}",
             "+trainer.kwargs.policy_kwargs={activation_fn:relu}")  # fmt: skip
     assert not list(tmp_path.iterdir())
@@ -132,7 +133,10 @@ def test_half_trained_on_request(run: Callable[..., Path], sb3):
             "trainer.algo=sac takes continuous actions, CartPole-v1 has discrete ones: .*ppo, a2c, dqn",
         ),
         (["trainer.algo=dqn", "env=pendulum"], "takes discrete actions, Pendulum-v1 has continuous ones"),
-        (["+trainer.kwargs.gama=0.9"], r"trainer.kwargs.gama: PPO has no such argument \(did you mean 'gamma'\?\)"),
+        (
+            ["+trainer.kwargs.gama=0.9"],
+            r"trainer.kwargs.gama: .*3.PPO has no such argument \(did you mean 'gamma'\?\)",
+        ),
         (["trainer.steps=0"], "trainer.steps=0: must be at least 1"),
         (["+trainer.kwargs.policy_kwargs={activation_fn:swish}"], "activation_fn=swish: one of tanh, relu"),
         (["trainer.algo=sac", "env=pendulum", "+trainer.kwargs.use_sde=true"], "use_sde=true"),
@@ -199,4 +203,4 @@ def test_every_recipe_is_whole_and_fits_its_algorithm(sb3):
         assert recipe.keys() == {"kwargs", *left_open}
         env = slots("CartPole-v1" if algo == "dqn" else "Pendulum-v1", recipe["n_envs"])
         flags = (recipe[key] for key in ("normalize_obs", "normalize_reward", "anneal"))
-        Agent(algo, env, 0, recipe["steps"], *flags, recipe["kwargs"], "cpu", None)
+        Agent(library("sb3"), algo, env, 0, recipe["steps"], *flags, recipe["kwargs"], "cpu", None)
