@@ -9,6 +9,7 @@ smallest job of ours, as the cost of twenty more of them.
 import sys
 import tempfile
 from pathlib import Path
+from statistics import mean
 
 from benchmarks.jobs import SAME, programs
 from benchmarks.measure import ROOT, repeats, spend
@@ -38,7 +39,7 @@ def throughput(count: int) -> None:
         for _ in range(2):  # one worker only: a pool's are no children of the process that is measured
             ours.append(sweep(job, count // 2, 1)[1] / (count // 2))
             theirs.append(homework().cpu)
-    rates = [3600 / _mean(seconds) for seconds in (ours, theirs)]
+    rates = [3600 / mean(seconds) for seconds in (ours, theirs)]
     what = "HalfCheetah DAgger jobs per core-hour"
     print(f"| {what}, by CPU-seconds: ours, in a sweep of {count // 2} | {rates[0]:.0f} | at least 1000 |")
     print(f"| {what}, by CPU-seconds: the homework | {rates[1]:.0f} | about 250 |")
@@ -72,10 +73,6 @@ def start_up(often: int) -> None:
     for flags in (["--help"], ["--cfg", "job"]):
         took = _median([spend([sys.executable, ROOT / "launch.py", *flags]).cpu for _ in range(often)])
         print(f"| launch.py {' '.join(flags)}: s CPU (bare Python {floor:.2f}) | {took:.2f} | |", flush=True)
-
-
-def _mean(figures: list[float]) -> float:
-    return sum(figures) / len(figures)
 
 
 def _median(figures: list[float]) -> float:
