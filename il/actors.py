@@ -146,6 +146,7 @@ class PolicyActor(Actor):
         self.index = index
         self.sample = sample
         self._noise = Draws()
+        self._who = np.full(0, index)
 
     def reset(self, ids: Sequence[int], episodes: Sequence[Episode]) -> None:
         """Draw the noise of whole episodes, if any."""
@@ -156,7 +157,9 @@ class PolicyActor(Actor):
     def act(self, view: View, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Act on every slot in one batch."""
         noise = self._noise.at(view.ids, t) if self.sample else None
-        return self.policy.act(view.obs, noise), np.full(len(view.ids), self.index)
+        if len(self._who) != len(t):
+            self._who = np.full(len(t), self.index)
+        return self.policy.act(view.obs, noise), self._who
 
 
 class RandomActor(Actor):

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from il.actors import ExpertActor, RandomActor
+from il.actors import Actor, ExpertActor, RandomActor
 from il.algos.base import Algorithm, Setup
 from il.config import build, check, device, plain
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
-from il.evaluate import Scores, evaluate
+from il.evaluate import Scores, evaluate_all
 from il.experts.base import Expert
 from il.fit import Progress
 from il.loggers.console import ConsoleLogger
@@ -121,13 +121,15 @@ def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -
     Raises:
         ConfigError: when the expert is not what its record says, or no better than chance.
     """
-    random = evaluate(env, RandomActor(env.spec), cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
-    demonstrations = expert.demonstrations()
+    actors: dict[str, Actor] = {"random": RandomActor(env.spec)}
+    if expert.queryable:
+        actors["expert"] = ExpertActor(expert)
+    scores = evaluate_all(env, actors, cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
     if not expert.queryable:
+        demonstrations = expert.demonstrations()
         assert demonstrations is not None, "an expert that cannot be asked brings demonstrations"
-        return Baselines(Scores(demonstrations.returns, demonstrations.lengths), random)
-    scores = evaluate(env, ExpertActor(expert), cfg.eval.episodes, cfg.eval.seed, Purpose.EVAL)
-    measured, chance = float(scores.returns.mean()), float(random.returns.mean())
+        return Baselines(Scores(demonstrations.returns, demonstrations.lengths), scores["random"])
+    measured, chance = (float(scores[k].returns.mean()) for k in ("expert", "random"))
     recorded, source = expert.provenance.return_mean, expert.provenance.source
     if cfg.env.get("horizon") is not None or cfg.env.get("kwargs") or cfg.env.get("wrappers"):
         recorded = None  # it was recorded on the environment as registered
@@ -139,4 +141,4 @@ def measure(env: VectorEnv, expert: Expert, cfg: DictConfig, tolerance: float) -
     if measured <= chance and tolerance > 0:
         raise ConfigError(f"{source} measures {measured:.0f} on {env.spec.id}, a random policy {chance:.0f}: "
                           "it is no expert here; trainer.expert_tolerance=0 runs it anyway")  # fmt: skip
-    return Baselines(scores, random)
+    return Baselines(scores["expert"], scores["random"])

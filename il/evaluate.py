@@ -1,12 +1,13 @@
 """Scores of an actor on fixed seeds."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from il.actors import Actor, View
 from il.envs.base import VectorEnv
-from il.play import Step, episode_of, play
+from il.play import Step, Stream, episode_of, play
 from il.randomness import Purpose
 
 
@@ -34,30 +35,59 @@ class Scores:
         return out
 
 
-def evaluate(env: VectorEnv, actor: Actor, episodes: int, seed: int, purpose: Purpose) -> Scores:
-    """Play episodes whose seeds depend on nothing but `seed`, `purpose` and their number.
+class Evaluation:
+    """Episodes whose seeds depend on nothing but `seed`, `purpose` and their number.
 
     Args:
-        env: where to play; all episodes at once if it has as many slots.
+        env: where they are going to be played.
         actor: who drives.
         episodes: how many.
         seed: the evaluation's own seed, not the run's.
         purpose: `Purpose.EVAL` for choosing among policies, `Purpose.TEST` for the final figures.
+        ended: hears how many episodes have just ended.
     """
-    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
 
-    def on_step(step: Step, view: View) -> None:
-        returns[step.index] += step.reward
-        lengths[step.index] += 1
+    def __init__(
+        self,
+        env: VectorEnv,
+        actor: Actor,
+        episodes: int,
+        seed: int,
+        purpose: Purpose,
+        ended: Callable[[int], None] = lambda count: None,
+    ):
+        self.scores, self.ended = Scores(np.zeros(episodes), np.zeros(episodes, np.int64)), ended
+        self.stream = Stream(
+            actor,
+            lambda k: episode_of(seed, purpose, 0, k, env.spec.horizon),
+            lambda finished, steps: episodes - finished,
+            self._add,
+        )
 
-    play(
-        env,
-        actor,
-        lambda k: episode_of(seed, purpose, 0, k, env.spec.horizon),
-        lambda finished, steps: episodes - finished,
-        on_step,
-    )
-    return Scores(returns, lengths)
+    def _add(self, step: Step, view: View) -> None:
+        self.scores.returns[step.index] += step.reward
+        self.scores.lengths[step.index] += 1
+        if step.any_ended:
+            self.ended(int(step.ended.sum()))
+
+
+def evaluate(env: VectorEnv, actor: Actor, episodes: int, seed: int, purpose: Purpose) -> Scores:
+    """Score one actor; see `Evaluation`."""
+    return evaluate_all(env, {"it": actor}, episodes, seed, purpose)["it"]
+
+
+def evaluate_all(
+    env: VectorEnv,
+    actors: Mapping[str, Actor],
+    episodes: int,
+    seed: int,
+    purpose: Purpose,
+    ended: Callable[[int], None] = lambda count: None,
+) -> dict[str, Scores]:
+    """Score several actors on the same episodes, at the same time where the slots suffice; see `Evaluation`."""
+    evaluations = {name: Evaluation(env, actor, episodes, seed, purpose, ended) for name, actor in actors.items()}
+    play(env, *(e.stream for e in evaluations.values()))
+    return {name: e.scores for name, e in evaluations.items()}
 
 
 def normalized(score: float, random: float, expert: float) -> float | None:

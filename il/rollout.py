@@ -5,7 +5,6 @@ episode's seeds come from its index alone, so the data do not depend on the numb
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -15,7 +14,7 @@ from il.actors import EXPERT, Actor, View
 from il.envs.base import VectorEnv
 from il.experts.base import Expert
 from il.labels import Label, StepLabels, label
-from il.play import Step, episode_of, play
+from il.play import Step, Stream, episode_of, play
 from il.randomness import Purpose
 
 
@@ -162,70 +161,69 @@ _ROW_COLUMNS = "obs act label labelled reward terminated truncated cut who episo
 
 
 def collect(
-    env: VectorEnv,
-    request: Collect,
-    expert: Expert | None,
-    seed: int,
-    round: int,
-    limit: int | None = None,
-    clock: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext(),
-    progress: Callable[[int], None] | None = None,
+    env: VectorEnv, request: Collect, expert: Expert | None, seed: int, round: int, limit: int | None = None
 ) -> Rollout:
-    """Play and record one round's data, and let the expert label it.
+    """Play and record one round's data, and let the expert label it; see `Collection`."""
+    collection = Collection(env, request, expert, seed, round)
+    play(env, collection.stream)
+    return collection.rollout(limit)
+
+
+class Collection:
+    """One round's data, while they are played and after.
 
     Args:
-        env: where to play.
+        env: where they are going to be played.
         request: who drives, how much, what is kept and labelled.
         expert: needed unless ``request.label == "none"``.
         seed: the run's seed; with `round` it fixes every episode.
         round: number of the round.
-        limit: record no more rows than this (a budget); the last episode is then cut.
-        clock: counts the seconds of the parts ``collect`` and ``label``.
         progress: hears the number of steps played so far.
-
-    Returns:
-        The recorded rows, labelled in one batch (at step time for experts that need snapshots).
-
-    Raises:
-        EpisodeError: see `play`.
     """
-    recorder = _Recorder(env, request, expert, progress)
-    with clock("collect"):
-        play(
-            env,
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        request: Collect,
+        expert: Expert | None,
+        seed: int,
+        round: int,
+        progress: Callable[[int], None] | None = None,
+    ):
+        self.spec, self.request, self.expert, self.progress = env.spec, request, expert, progress
+        self._labels: StepLabels | None = None
+        if expert is not None and expert.needs_snapshot and request.label == "all":
+            self._labels = StepLabels(expert)
+        self._rows: list[tuple[Any, ...]] = []
+        self._ends: list[tuple[np.ndarray, ...]] = []
+        self.steps, self.seconds = 0, 0.0
+        self.stream = Stream(
             request.actor,
             lambda k: episode_of(seed, Purpose.COLLECT, round, k, env.spec.horizon),
             lambda finished, steps: request.wanted(finished, steps, env.spec.horizon),
-            recorder.after,
+            self._add,
             request.stop_at,
-            recorder.labels,
+            self._labels,
         )
-        rollout = recorder.rollout()
-    if limit is not None:
-        rollout = rollout.head(limit)
-    with clock("label"):
-        if recorder.labels is None:
-            label(rollout, expert, request.label)
-    return rollout
 
+    def rollout(self, limit: int | None = None) -> Rollout:
+        """Return what was played, labelled in one batch unless that was done at every step.
 
-class _Recorder:
-    """Turns locksteps into columns."""
+        Args:
+            limit: record no more rows than this (a budget); the last episode is then cut.
+        """
+        rollout = self._sorted()
+        if limit is not None:
+            rollout = rollout.head(limit)
+        if self._labels is None:
+            label(rollout, self.expert, self.request.label)
+        return rollout
 
-    def __init__(self, env: VectorEnv, request: Collect, expert: Expert | None, progress: Callable[[int], None] | None):
-        self.spec, self.request, self.progress = env.spec, request, progress
-        self.labels: StepLabels | None = None
-        if expert is not None and expert.needs_snapshot and request.label == "all":
-            self.labels = StepLabels(expert)
-        self.rows: list[tuple[Any, ...]] = []
-        self.ends: list[tuple[np.ndarray, ...]] = []
-        self.steps = 0
-
-    def after(self, step: Step, view: View) -> None:
+    def _add(self, step: Step, view: View) -> None:
         """Record one lockstep."""
         self.steps += len(step.t)
-        labels, second = (None, None) if self.labels is None else self.labels.of(step.act, step.who)
-        self.rows.append(
+        labels, second = (None, None) if self._labels is None else self._labels.of(step.act, step.who)
+        self._rows.append(
             (
                 step.index, step.t, step.obs, step.act, step.reward, step.terminated, step.truncated, step.ended,
                 step.who, step.expert_obs, labels, second,
@@ -234,20 +232,20 @@ class _Recorder:
         if step.any_ended:
             over = step.ended
             final = step.final_obs[over], view.expert_obs[over]
-            self.ends.append((step.index[over], step.t[over] + 1, step.seed[over], *final))
+            self._ends.append((step.index[over], step.t[over] + 1, step.seed[over], *final))
         if self.progress is not None:
             self.progress(self.steps)
 
-    def rollout(self) -> Rollout:
+    def _sorted(self) -> Rollout:
         """Sort what was recorded by episode and step, and keep the rows that were asked for."""
         columns: list[Any] = [
-            None if column[0] is None else np.concatenate(column) for column in zip(*self.rows, strict=True)
+            None if column[0] is None else np.concatenate(column) for column in zip(*self._rows, strict=True)
         ]
         index, t, obs, act, reward, terminated, truncated, ended, who, expert_obs, labels, second = columns
-        self.rows.clear()
+        self._rows.clear()
         cut = ended & ~terminated & ~truncated
         order = np.argsort(index * self.spec.horizon + t)
-        episodes, lengths, seeds, *final = (np.concatenate(column) for column in zip(*self.ends, strict=True))
+        episodes, lengths, seeds, *final = (np.concatenate(column) for column in zip(*self._ends, strict=True))
         by_index = np.argsort(episodes)
         returns = np.bincount(index[order], weights=reward[order], minlength=len(episodes))
         if self.request.rows != slice(None):
@@ -259,7 +257,7 @@ class _Recorder:
             obs=obs[order],
             act=act,
             label=np.zeros_like(act) if labels is None else labels[order].astype(self.spec.act_dtype),
-            labelled=np.full(len(order), self.labels is not None),
+            labelled=np.full(len(order), self._labels is not None),
             reward=reward[order],
             terminated=terminated[order],
             truncated=truncated[order],

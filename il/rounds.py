@@ -27,6 +27,11 @@ class Clock:
         finally:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
 
+    def add(self, part: str, seconds: float) -> None:
+        """Count seconds that were spent on a part before this clock started; below 0, that were for another round."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+        self._start -= seconds
+
     def metrics(self) -> dict[str, float]:
         """Return ``time/…`` of every part and in total."""
         return {f"time/{k}": v for k, v in self.seconds.items()} | {"time/total": time.perf_counter() - self._start}

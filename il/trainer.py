@@ -12,12 +12,13 @@ from il.actors import Actor, ExpertActor, RandomActor
 from il.algos.base import Algorithm
 from il.config import Budget, Eval, Test
 from il.envs.base import VectorEnv
-from il.evaluate import Scores, evaluate, normalized
+from il.evaluate import Evaluation, Scores, evaluate_all, normalized
 from il.experts.base import Expert
 from il.labels import LEARNABLE, agreement
 from il.loggers.base import Logger, RunInfo
+from il.play import play
 from il.randomness import Purpose
-from il.rollout import Rollout, collect
+from il.rollout import Collection, Rollout
 from il.rounds import Clock, Rounds
 from il.run_dir import RunDir
 from il.unfinished import RoundProgress
@@ -91,6 +92,8 @@ class Trainer(Rounds):
     best_score: float = -np.inf
     best_round: int = -1
     _warned: bool = False
+    _ahead: Collection | None = None
+    """What the next round needs, where it was played already."""
 
     def _play_round(self) -> None:
         """Plan, collect, learn, evaluate, record, checkpoint."""
@@ -103,8 +106,7 @@ class Trainer(Rounds):
             learned = self.algo.learn(n, rollout)
         scores: dict[str, float | None] = {}
         if (n + 1) % self.eval.every == 0 or n + 1 >= self.total_rounds:
-            with clock("eval"):
-                scores = self._evaluate(n)
+            scores = self._evaluate(n, clock)
         spent = {"round": n, **vars(self.counters)}
         row = {**spent, **_collected(rollout), **agreed, **learned, **scores, **clock.metrics()}
         row["rate/env_steps_per_s"] = rollout.env_steps / max(clock.seconds.get("collect", 0.0), 1e-9)
@@ -121,15 +123,23 @@ class Trainer(Rounds):
         stored = self.progress.stored_rollout()
         if stored is not None:
             return Rollout.from_arrays(stored)
-        request = self.algo.plan(n)
+        collection, self._ahead = self._ahead, None
+        request = self.algo.plan(n) if collection is None else collection.request
         if isinstance(request, Rollout):
             rollout = request if (left := self._left()) is None else request.head(left)
         else:
-            total = request.steps or (request.episodes or 1) * self.env.spec.horizon
-            rollout = collect(
-                self.env, request, self.expert, self.seed, n, self._left(), clock,
-                lambda steps: self.progress.report(min(steps, total), total, "collect"),
-            )  # fmt: skip
+            if collection is None:
+                total = request.steps or (request.episodes or 1) * self.env.spec.horizon
+                collection = Collection(
+                    self.env, request, self.expert, self.seed, n,
+                    lambda steps: self.progress.report(min(steps, total), total, "collect"),
+                )  # fmt: skip
+                with clock("collect"):
+                    play(self.env, collection.stream)
+            else:
+                clock.add("collect", collection.seconds)
+            with clock("label"):
+                rollout = collection.rollout(self._left())
         self.progress.rollout = rollout.arrays()
         return rollout
 
@@ -162,44 +172,84 @@ class Trainer(Rounds):
         return min(left) if left else None
 
     def _spent(self) -> bool:
+        return self._over(self.round)
+
+    def _over(self, n: int) -> bool:
+        """Return whether there is no round n."""
         left = self._left()
-        return self.round >= self.total_rounds or (left is not None and left <= 0)
+        return n >= self.total_rounds or (left is not None and left <= 0)
 
-    def _score(self, actor: Actor) -> Scores:
-        return evaluate(self.env, actor, self.eval.episodes, self.eval.seed, Purpose.EVAL)
-
-    def _evaluate(self, n: int) -> dict[str, float | None]:
+    def _evaluate(self, n: int, clock: Clock) -> dict[str, float | None]:
         """Score the outputs, keep the best, return the metrics."""
+        outputs = self.algo.outputs(sample=False)
+        actors = {"eval" if k == "last" else f"eval_{k}": actor for k, actor in outputs.items() if k != "best"}
+        if self.eval.stochastic:
+            actors["eval_stochastic"] = self.algo.outputs(sample=True)["last"]
         expert, random = (float(s.returns.mean()) for s in (self.baselines.expert, self.baselines.random))
         out: dict[str, float | None] = {}
-        for name, actor in self.algo.outputs(sample=False).items():
-            if name == "best":
-                continue
-            prefix = "eval" if name == "last" else f"eval_{name}"
-            scores = self._score(actor)
+        for prefix, scores in self._scores(n, actors, clock).items():
             mean = float(scores.returns.mean())
             out |= scores.metrics(prefix)
-            out[f"{prefix}/normalized"] = normalized(mean, random, expert)
-            if name == "last" and mean > self.best_score:
+            if prefix != "eval_stochastic":
+                out[f"{prefix}/normalized"] = normalized(mean, random, expert)
+            if prefix == "eval" and mean > self.best_score:
                 self.best_score, self.best_round = mean, n
                 self.algo.keep_best(n)
-        if self.eval.stochastic:
-            out |= self._score(self.algo.outputs(sample=True)["last"]).metrics("eval_stochastic")
         return out | {"expert/return_mean": expert, "random/return_mean": random}
+
+    def _scores(self, n: int, actors: dict[str, Actor], clock: Clock) -> dict[str, Scores]:
+        """Score actors on eval's episodes; the same policies collect the next round's data at the same time."""
+        ahead = self._next(n, len(actors))
+        with clock("eval"):
+            try:
+                scores = self._score(actors, ahead)
+            except Exception:
+                if ahead is None:
+                    raise
+                ahead, scores = None, self._score(actors, None)  # what failed does so again in its own round
+        if ahead is not None:
+            steps = sum(int(s.lengths.sum()) for s in scores.values())
+            ahead.seconds = clock.seconds["eval"] * ahead.steps / (ahead.steps + steps)
+            clock.add("eval", -ahead.seconds)
+        self._ahead = ahead
+        return scores
+
+    def _score(self, actors: dict[str, Actor], ahead: Collection | None) -> dict[str, Scores]:
+        evaluations = {
+            name: Evaluation(self.env, actor, self.eval.episodes, self.eval.seed, Purpose.EVAL)
+            for name, actor in actors.items()
+        }
+        streams = [e.stream for e in evaluations.values()]
+        play(self.env, *streams, *([] if ahead is None else [ahead.stream]))
+        return {name: e.scores for name, e in evaluations.items()}
+
+    def _next(self, n: int, evaluations: int) -> Collection | None:
+        """Return the collection after round n, if it fits beside evaluations; not with planners, which take long."""
+        if self._over(n + 1) or self.expert.needs_snapshot:
+            return None
+        request = self.algo.plan(n + 1)
+        if isinstance(request, Rollout):
+            return None
+        ahead = Collection(self.env, request, self.expert, self.seed, n + 1)
+        free = self.env.n - evaluations * self.eval.episodes
+        return ahead if ahead.stream.slots(self.env) <= free else None
 
     def _summarise(self) -> dict[str, Any]:
         """Score everything on the test episodes and write the final figures."""
         actors: dict[str, Actor] = {**self.algo.outputs(sample=False), "random": RandomActor(self.env.spec)}
         if self.expert.queryable:
             actors["expert"] = ExpertActor(self.expert)
-        scores: dict[str, Scores] = {}
-        last_is_best = self.best_round == self.round - 1
-        for name, actor in actors.items():
-            self.progress.report(len(scores), len(actors), "test")
-            if name == "best" and last_is_best:
-                scores[name] = scores["last"]
-            else:
-                scores[name] = evaluate(self.env, actor, self.test.episodes, self.test.seed, Purpose.TEST)
+        if last_is_best := self.best_round == self.round - 1:
+            del actors["best"]
+        total, done = len(actors) * self.test.episodes, 0
+
+        def ended(count: int) -> None:
+            nonlocal done
+            self.progress.report(done := done + count, total, "test")
+
+        scores = evaluate_all(self.env, actors, self.test.episodes, self.test.seed, Purpose.TEST, ended)
+        if last_is_best:
+            scores["best"] = scores["last"]
         scores.setdefault("expert", self.baselines.expert)
         random, expert = (float(scores[k].returns.mean()) for k in ("random", "expert"))
         out: dict[str, Any] = {"objective": self.best_score, "best_round": self.best_round, **vars(self.counters)}

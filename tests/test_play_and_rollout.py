@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from il.actors import ExpertActor, Mixture, RandomActor, Switching
+from il.algos.dagger import DAgger
 from il.envs import make
 from il.errors import EpisodeError
+from il.evaluate import Evaluation
 from il.experts.bundled import pretrained
 from il.experts.callable import CallableExpert
-from il.rollout import Collect, collect
+from il.play import play
+from il.randomness import Purpose
+from il.rollout import Collect, Collection, collect
+from tests.conftest import rows
 
 
 def counter(n_envs: int, horizon: int = 10, **kwargs: int):
@@ -54,6 +59,25 @@ def test_the_data_do_not_depend_on_the_number_of_slots():
     early = one.t < 20
     assert (one.who[early] == eight.who[eight.t < 20]).all()
     assert np.abs(one.obs[early] - eight.obs[eight.t < 20]).max() < 1e-5
+
+
+def test_streams_played_side_by_side_are_those_played_alone():
+    env = make("Hopper-v5", 8, {}, None, "auto", 1, None, [])
+    expert = ExpertActor(pretrained(env.spec, None))
+
+    def streams() -> tuple[Evaluation, Collection, Evaluation]:
+        actor = Mixture([expert, RandomActor(env.spec)], [0.5, 0.5])
+        collection = Collection(env, Collect(actor, steps=3000, label="none"), None, 3, 1)
+        return Evaluation(env, expert, 3, 0, Purpose.EVAL), collection, Evaluation(env, actor, 4, 1, Purpose.TEST)
+
+    together, alone = streams(), streams()
+    play(env, *(part.stream for part in together))  # 3 + 3 slots, then 4
+    for part in alone:
+        play(env, part.stream)
+    for k in (0, 2):
+        assert together[k].scores.returns.tolist() == alone[k].scores.returns.tolist()
+    ours, theirs = together[1].rollout().arrays(), alone[1].rollout().arrays()
+    assert len(ours["lengths"]) > 10 and all(np.array_equal(ours[k], theirs[k]) for k in theirs)
 
 
 def test_a_budget_cuts_the_last_episode():
@@ -121,3 +145,24 @@ def test_a_run_that_breaks_keeps_its_earlier_rounds(run, tmp_path: Path):
     assert (tmp_path / "broken" / "traceback.txt").exists()
     assert len((tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()) == 1
     assert (tmp_path / "broken" / "checkpoints" / "round_0000").is_dir()
+
+
+@pytest.mark.parametrize("n_envs", [4, 16])
+def test_a_round_is_kept_whose_successor_breaks(run, monkeypatch, n_envs):
+    whole, plan = run(f"env.n_envs={n_envs}", out="whole"), DAgger.plan
+
+    class Broken(RandomActor):
+        def act(self, view, t):
+            if t[0] == 3:
+                raise RuntimeError("the arm fell off")
+            return super().act(view, t)
+
+    def broken(self, n):
+        return Collect(Broken(self.setup.spec), steps=200) if n == 2 else plan(self, n)
+
+    monkeypatch.setattr(DAgger, "plan", broken)
+    with pytest.raises(RuntimeError, match="arm"):
+        run(f"env.n_envs={n_envs}", out="broken")
+    monkeypatch.undo()
+    assert rows(whole.parent / "broken") == rows(whole)[:2]
+    assert rows(run(f"env.n_envs={n_envs}", out="broken")) == rows(whole)

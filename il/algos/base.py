@@ -57,7 +57,10 @@ class Algorithm(ABC):
 
     @abstractmethod
     def plan(self, n: int) -> Collect | Rollout:
-        """Say what to collect in round n, or return data that are there already (demonstrations)."""
+        """Say what to collect in round n, or return data that are there already (demonstrations).
+
+        Changes nothing: it may be asked before round n - 1 is recorded, and again.
+        """
 
     @abstractmethod
     def learn(self, n: int, rollout: Rollout) -> dict[str, float]:

@@ -12,7 +12,7 @@ from il.evaluate import normalized
 from il.evaluation.loading import Loaded
 from il.evaluation.options import Options
 from il.experts.base import Expert
-from il.play import Step, episode_of, play
+from il.play import Step, Stream, episode_of, play
 from il.randomness import Purpose
 
 
@@ -106,11 +106,11 @@ def _play(
     on_step: Callable[[Step, View], None],
     before_step: Callable[[View, np.ndarray], None] | None,
 ) -> None:
-    play(
-        env,
+    stream = Stream(
         actor,
         lambda k: episode_of(options.seed, Purpose.TEST, 0, k, env.spec.horizon),
         lambda finished, steps: options.episodes - finished,
         on_step,
         before_step=before_step,
     )
+    play(env, stream)

@@ -56,7 +56,10 @@ class GaussianPolicy(Policy):
     def act(self, obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """See `Policy.act`; the mode is the mean."""
         mean = self.outputs(obs)
-        return mean if noise is None else mean + np.exp(self.log_std.detach().cpu().numpy()) * noise
+        if noise is None:
+            return mean
+        log_std = self.log_std.detach().cpu().numpy() if self._log_std is None else self._log_std
+        return mean + np.exp(log_std) * noise
 
     def loss(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return the negative log-likelihood, or half the squared error of the mean, summed over dimensions, [B]."""

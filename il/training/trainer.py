@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from il.actors import ExpertActor, RandomActor
+from il.actors import Actor, ExpertActor, RandomActor
 from il.config import Budget, Test, build, check, device, plain
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
-from il.evaluate import Scores, evaluate
+from il.evaluate import Scores, evaluate, evaluate_all
 from il.experts import neutral
 from il.experts.neutral import Arrays
 from il.loggers.base import Logger, RunInfo
@@ -153,7 +153,7 @@ class Training(Rounds):
     def _evaluate(self, n: int) -> Scores:
         """Score the agent as it would be shipped; keep it where it is the best so far, or good enough to stop."""
         arrays, card = self.agent.export()
-        scores = self._score(arrays, card, self.eval_episodes, self.eval_seed, Purpose.EVAL)
+        scores = evaluate(self.env, self._actor(arrays, card), self.eval_episodes, self.eval_seed, Purpose.EVAL)
         mean = float(scores.returns.mean())
         score = mean - float(scores.returns.std())
         if score > self.best["score"] or self._enough(mean):
@@ -161,9 +161,8 @@ class Training(Rounds):
             neutral.write(self._expert, arrays, self._card(card, scores, self.eval_seed, "eval"))
         return scores
 
-    def _score(self, arrays: Arrays, card: dict[str, Any], episodes: int, seed: int, purpose: Purpose) -> Scores:
-        actor = ExpertActor(neutral.MLPExpert(self.env.spec, arrays, card, "the agent"))
-        return evaluate(self.env, actor, episodes, seed, purpose)
+    def _actor(self, arrays: Arrays, card: dict[str, Any]) -> Actor:
+        return ExpertActor(neutral.MLPExpert(self.env.spec, arrays, card, "the agent"))
 
     def _card(self, card: dict[str, Any], scores: Scores, seed: int, episodes: str) -> dict[str, Any]:
         """Return the expert's card: what it is, how it was made, what it scores on these episodes."""
@@ -205,11 +204,12 @@ class Training(Rounds):
         """Score everything on the test episodes and write the final figures; the best's go into its card."""
         test = self.test
         arrays, card = neutral.read(self._expert)
-        scores = {
-            "last": self._score(*self.agent.export(), test.episodes, test.seed, Purpose.TEST),
-            "best": self._score(arrays, card, test.episodes, test.seed, Purpose.TEST),
-            "random": evaluate(self.env, RandomActor(self.env.spec), test.episodes, test.seed, Purpose.TEST),
+        actors: dict[str, Actor] = {
+            "last": self._actor(*self.agent.export()),
+            "best": self._actor(arrays, card),
+            "random": RandomActor(self.env.spec),
         }
+        scores = evaluate_all(self.env, actors, test.episodes, test.seed, Purpose.TEST)
         returns = self._card(card, scores["best"], test.seed, "test")["returns"]
         neutral.write(self._expert, arrays, {**card, "returns": returns})
         out: dict[str, Any] = {"objective": self.best["score"], "best_round": self.best["round"],

@@ -16,7 +16,7 @@ import numpy as np
 from il.actors import Actor, Episode
 from il.envs.base import VectorEnv
 from il.errors import ConfigError
-from il.play import Step, play
+from il.play import Step, Stream, play
 
 START, PER_FRAME = 120.0, 2.0
 """Seconds after which drawing counts as hung: to start, and for each frame."""
@@ -46,14 +46,14 @@ def record(env: VectorEnv, actor: Actor, episode: Episode, label: str, steps: in
     The same episode in `il.evaluate` takes the same course: who watches changes nothing.
     """
     seen: list[Step] = []
-    play(
-        env,
+    stream = Stream(
         actor,
         lambda k: episode,
         lambda finished, played: 1 - finished,
         lambda step, view: seen.append(step),
         stop_at=steps,
     )
+    play(env, stream)
     last = seen[-1]
     end = "terminated" if last.terminated[0] else "time limit" if last.truncated[0] else ""
     act, who, reward = (np.concatenate([getattr(s, name) for s in seen]) for name in ("act", "who", "reward"))

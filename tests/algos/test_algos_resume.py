@@ -1,4 +1,4 @@
-"""Every algorithm goes on after a stop as if there had been none."""
+"""Every algorithm goes on after a stop as if there had been none, though data were collected ahead of it."""
 
 import json
 
@@ -9,8 +9,8 @@ from il.state import load_tree
 from tests.conftest import rows
 
 SMALL = (
-    "env.horizon=60 trainer.expert_tolerance=0 eval.episodes=2 test.episodes=2 policy.fit.steps=30 algo.steps=100 "
-    "algo.first_steps=100"
+    "env.n_envs=16 env.horizon=60 trainer.expert_tolerance=0 eval.episodes=2 test.episodes=2 policy.fit.steps=30 "
+    "algo.steps=100 algo.first_steps=100"
 ).split()
 CRITIC = ["algo.critic.fit.steps=20", "algo.critic.passes=2"]
 ALGOS = {
