@@ -1,10 +1,10 @@
 """What a rollout costs beside the physics in it: ``python -m benchmarks.rollouts [--repeats N]``.
 
-Ours is `il.rollout.collect` with a learner's policy acting, everything recorded; it has the weights of the task's
-bundled expert (2x64 tanh; Hopper's 2x256 relu), so that the states are those that matter. The limit is a bare loop
-of ``mj_step`` over the same states and actions. Both take turns every 20 steps, so what else the machine does hits
-both; medians of the ratios are shown. One core is measured in CPU-seconds, two threads by the clock. The machine
-should be idle for both: a rollout shares the caches with more code than the bare loop.
+Ours is `il.rollout.collect` with a learner's policy acting through whole episodes, everything recorded; it has the
+weights of the task's bundled expert (2x64 tanh; Hopper's 2x256 relu), so that the states are those that matter. The
+limit is a bare loop of ``mj_step`` over the same states and actions. Both take turns every 20 steps, so what else the
+machine does hits both; medians of the ratios are shown. One core is measured in CPU-seconds, two threads by the
+clock. The machine should be idle for both: a rollout shares the caches with more code than the bare loop.
 """
 
 import statistics
@@ -25,9 +25,6 @@ from il.experts.bundled import pretrained
 from il.experts.neutral import MLPExpert, layers
 from il.policies.gaussian import GaussianPolicy, SquashedGaussianPolicy
 from il.rollout import Collect, collect
-
-STEPS = {"HalfCheetah-v5": 500, "Hopper-v5": 400, "Walker2d-v5": 300, "Ant-v5": 200}
-"""Most steps of each episode, fewer than their 1000 to save time."""
 
 
 def learner(spec: EnvSpec) -> GaussianPolicy:
@@ -109,7 +106,7 @@ class Beside(PolicyActor):
 
 def ratio(env: VectorEnv, actor: Beside, k: int) -> tuple[float, float]:
     """Play round k, an episode in every slot; return bare / rollout and the rollout's seconds a step."""
-    request = Collect(actor, episodes=env.n, stop_at=STEPS[env.spec.id], label="none")
+    request = Collect(actor, episodes=env.n, label="none")
     actor.start_anew()
     start = actor.clock()
     steps = len(collect(env, request, None, 0, k))
@@ -165,7 +162,7 @@ def by_slots(id: str, often: int) -> list[tuple[int, float]]:
     out = []
     for n in (1, 4, 16, 64, 256):
         env = environment(id, n, 1)
-        request = Collect(PolicyActor(learner(env.spec)), episodes=n, stop_at=STEPS[id], label="none")
+        request = Collect(PolicyActor(learner(env.spec)), episodes=n, label="none")
         costs = []
         for k in range(often + 1):
             start = time.process_time()
