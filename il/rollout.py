@@ -118,9 +118,9 @@ class Rollout:
         out[last] = final[self.episode[rows[last]]]
         return out
 
-    def head(self, rows: int) -> "Rollout":
-        """Return the first `rows` rows; an episode that loses steps ends in a cut."""
-        if rows >= len(self):
+    def head(self, rows: int | None) -> "Rollout":
+        """Return the first `rows` rows, None for all; an episode that loses steps ends in a cut."""
+        if rows is None or rows >= len(self):
             return self
         episodes = int(self.episode[rows - 1]) + 1
         per_row: dict[str, Any] = {
@@ -212,9 +212,7 @@ class Collection:
         Args:
             limit: record no more rows than this (a budget); the last episode is then cut.
         """
-        rollout = self._sorted()
-        if limit is not None:
-            rollout = rollout.head(limit)
+        rollout = self._sorted().head(limit)
         if self._labels is None:
             label(rollout, self.expert, self.request.label)
         return rollout

@@ -123,25 +123,28 @@ class Trainer(Rounds):
         stored = self.progress.stored_rollout()
         if stored is not None:
             return Rollout.from_arrays(stored)
-        collection, self._ahead = self._ahead, None
-        request = self.algo.plan(n) if collection is None else collection.request
-        if isinstance(request, Rollout):
-            rollout = request if (left := self._left()) is None else request.head(left)
-        else:
-            if collection is None:
-                total = request.steps or (request.episodes or 1) * self.env.spec.horizon
-                collection = Collection(
-                    self.env, request, self.expert, self.seed, n,
-                    lambda steps: self.progress.report(min(steps, total), total, "collect"),
-                )  # fmt: skip
-                with clock("collect"):
-                    play(self.env, collection.stream)
-            else:
-                clock.add("collect", collection.seconds)
-            with clock("label"):
-                rollout = collection.rollout(self._left())
+        rollout = self._rollout(n, clock)
         self.progress.rollout = rollout.arrays()
         return rollout
+
+    def _rollout(self, n: int, clock: Clock) -> Rollout:
+        """Play what the algorithm plans, unless it brings its data or they were collected ahead."""
+        collection, self._ahead = self._ahead, None
+        if collection is not None:
+            clock.add("collect", collection.seconds)
+        else:
+            request = self.algo.plan(n)
+            if isinstance(request, Rollout):
+                return request.head(self._left())
+            total = request.steps or (request.episodes or 1) * self.env.spec.horizon
+            collection = Collection(
+                self.env, request, self.expert, self.seed, n,
+                lambda steps: self.progress.report(min(steps, total), total, "collect"),
+            )  # fmt: skip
+            with clock("collect"):
+                play(self.env, collection.stream)
+        with clock("label"):
+            return collection.rollout(self._left())
 
     def _agreement(self, rollout: Rollout) -> dict[str, float]:
         """Return how far an expert that draws random numbers agrees with itself; warn once where that is little."""
