@@ -1,6 +1,6 @@
 """Scores of an actor on fixed seeds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,10 +83,14 @@ def evaluate_all(
     seed: int,
     purpose: Purpose,
     ended: Callable[[int], None] = lambda count: None,
+    beside: Sequence[Stream] = (),
 ) -> dict[str, Scores]:
-    """Score several actors on the same episodes, at the same time where the slots suffice; see `Evaluation`."""
+    """Score several actors on the same episodes, at the same time where the slots suffice; see `Evaluation`.
+
+    Streams `beside` are played along.
+    """
     evaluations = {name: Evaluation(env, actor, episodes, seed, purpose, ended) for name, actor in actors.items()}
-    play(env, *(e.stream for e in evaluations.values()))
+    play(env, *(e.stream for e in evaluations.values()), *beside)
     return {name: e.scores for name, e in evaluations.items()}
 
 

@@ -12,7 +12,7 @@ from il.actors import Actor, ExpertActor, RandomActor
 from il.algos.base import Algorithm
 from il.config import Budget, Eval, Test
 from il.envs.base import VectorEnv
-from il.evaluate import Evaluation, Scores, evaluate_all, normalized
+from il.evaluate import Scores, evaluate_all, normalized
 from il.experts.base import Expert
 from il.labels import LEARNABLE, agreement
 from il.loggers.base import Logger, RunInfo
@@ -218,13 +218,8 @@ class Trainer(Rounds):
         return scores
 
     def _score(self, actors: dict[str, Actor], ahead: Collection | None) -> dict[str, Scores]:
-        evaluations = {
-            name: Evaluation(self.env, actor, self.eval.episodes, self.eval.seed, Purpose.EVAL)
-            for name, actor in actors.items()
-        }
-        streams = [e.stream for e in evaluations.values()]
-        play(self.env, *streams, *([] if ahead is None else [ahead.stream]))
-        return {name: e.scores for name, e in evaluations.items()}
+        beside = [] if ahead is None else [ahead.stream]
+        return evaluate_all(self.env, actors, self.eval.episodes, self.eval.seed, Purpose.EVAL, beside=beside)
 
     def _next(self, n: int, evaluations: int) -> Collection | None:
         """Return the collection after round n, if it fits beside evaluations; not with planners, which take long."""

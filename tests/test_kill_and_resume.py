@@ -65,7 +65,7 @@ def test_twenty_kills_change_nothing(run: Callable[..., Path], tmp_path: Path) -
     longest = {part: clock[0][f"time/{part}"] for part in ("collect", "fit", "eval")} | {"checkpoint": 0.02}
     dice, kills, in_a_row = random.Random(0), dict.fromkeys(longest, 0), 0
     deadline = time.monotonic() + 240
-    while (min(kills.values()) < 6 or in_a_row < 5) and time.monotonic() < deadline:
+    while (min(kills.values()) < 7 or in_a_row < 5) and time.monotonic() < deadline:
         phase = min(kills, key=lambda k: kills[k])
         if attempt(run, phase, dice.uniform(0, longest[phase])):
             shutil.rmtree(tmp_path / "killed")  # it got through: start another one to be killed
